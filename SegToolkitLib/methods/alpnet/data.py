@@ -1,0 +1,173 @@
+"""From volumes with superpixels to training episodes.
+
+A sample depends on nothing but (seed, step): a resumed run draws what an uninterrupted one would have
+drawn, and no state of any generator has to be saved. Source: Ouyang et al., ECCV 2020, sections 3.1
+and 4.1; released loaders.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from SegToolkitLib.errors import SegToolkitError
+from SegToolkitLib.methods.alpnet.augment import AugmentRanges, apply_view, draw_view
+
+MAX_REDRAWS = 1000
+
+
+@dataclass(frozen=True)
+class Scan:
+    """One prepared training volume.
+
+    Attributes:
+        id: case id.
+        image: normalised intensities, float32 [k, j, i].
+        superpixels: pseudo-labels, integer [k, j, i], 0 = none.
+        excluded: slices that hold a class which this training must not see (setting 2).
+    """
+
+    id: str
+    image: NDArray[np.float32]
+    superpixels: NDArray[np.int16]
+    excluded: frozenset[int] = frozenset()
+
+
+@dataclass(frozen=True)
+class Episode:
+    """A support and a query view of one slice, with K structures on it.
+
+    Attributes:
+        support, query: float32 [H, W].
+        support_masks, query_masks: uint8 [K, H, W].
+        origin: (case id, slice, superpixel ids), for logs and previews.
+    """
+
+    support: NDArray[np.float32]
+    query: NDArray[np.float32]
+    support_masks: NDArray[np.uint8]
+    query_masks: NDArray[np.uint8]
+    origin: tuple[str, int, tuple[int, ...]] = ("", 0, ())
+
+
+@dataclass(frozen=True)
+class Normalisation:
+    """z-scoring: MR by each volume's own statistics, CT by those of the training scans of the fold."""
+
+    modality: str
+    mean: float | None = None
+    std: float | None = None
+
+    def __call__(self, voxels: NDArray) -> NDArray[np.float32]:
+        """z-score a whole volume (population standard deviation)."""
+        values = voxels.astype(np.float32)
+        if self.mean is None or self.std is None:
+            # float64 sums: float32 ones lose digits over millions of voxels.
+            mean, std = float(values.mean(dtype=np.float64)), float(values.std(dtype=np.float64))
+        else:
+            mean, std = self.mean, self.std
+        if std == 0:
+            raise SegToolkitError(
+                "constant-image",
+                "Every voxel of the volume has the same value, so it cannot be normalised.",
+                "Check that the right volume was chosen.",
+            )
+        return (values - np.float32(mean)) / np.float32(std)
+
+    @classmethod
+    def fit(cls, modality: str, volumes: Sequence[NDArray]) -> Normalisation:
+        """Statistics for a modality; for CT every training scan counts by its voxels."""
+        if modality == "MR":
+            return cls("MR")
+        count = sum(volume.size for volume in volumes)
+        mean = sum(float(volume.sum(dtype=np.float64)) for volume in volumes) / count
+        squares = sum(float(((volume.astype(np.float64) - mean) ** 2).sum()) for volume in volumes)
+        return cls(modality, mean, float(np.sqrt(squares / count)))
+
+
+@dataclass
+class EpisodeSampler:
+    """Draws the episodes of a training run.
+
+    Args:
+        scans: training volumes.
+        ranges: augmentation ranges; both views are augmented, as in the authors' code.
+        structures: superpixels drawn on each slice (the authors: 1). More of them share one encoder
+            pass.
+        draw_rule: "present" draws among the ids that occur; "authors" draws uniformly from
+            [1, largest id), whether an id occurs or not.
+        epoch_length: slices in a pass over the data; None takes every slice once. The authors fix it
+            to 1000 for MR.
+        seed: of everything drawn here.
+    """
+
+    scans: Sequence[Scan]
+    ranges: AugmentRanges
+    structures: int = 1
+    draw_rule: str = "present"
+    epoch_length: int | None = None
+    seed: int = 1234
+    _slices: list[tuple[int, int]] = field(init=False, repr=False)
+    _ids: Mapping[tuple[int, int], NDArray] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self._slices = [(s, k) for s, scan in enumerate(self.scans) for k in range(len(scan.image))]
+        ids = {
+            (s, k): np.setdiff1d(np.unique(self.scans[s].superpixels[k]), 0)
+            for s, k in self._slices
+            if k not in self.scans[s].excluded
+        }
+        enough = 2 if self.draw_rule == "authors" else 1
+        self._ids = {at: found for at, found in ids.items() if len(found) >= enough}
+        if not self._ids:
+            raise SegToolkitError(
+                "no-superpixels",
+                f"None of the {len(self._slices)} training slices has a usable superpixel.",
+                "Make the pseudo-labels again with another patient-mask threshold (--fg-threshold otsu), and"
+                " check that the excluded structures do not cover every slice.",
+            )
+
+    def draw(self, position: int) -> Episode:
+        """Return sample number ``position`` of the run (0, 1, 2, ...)."""
+        length = self.epoch_length or len(self._slices)
+        epoch, offset = divmod(position, length)
+        order = np.random.default_rng([self.seed, 0, epoch]).permutation(length)
+        rng = np.random.default_rng([self.seed, 1, position])
+        scan_index, k = self._usable(int(order[offset]) % len(self._slices), rng)
+        scan = self.scans[scan_index]
+        plane = scan.superpixels[k]
+        ids = self._draw_ids(self._ids[scan_index, k], rng)
+        masks = (plane[None] == ids[:, None, None]).astype(np.uint8)
+        image = scan.image[k]
+        views = [
+            apply_view(image, masks, draw_view(self.ranges, image.shape, rng), self.ranges) for _ in range(2)
+        ]
+        return Episode(
+            support=views[0][0],
+            query=views[1][0],
+            support_masks=views[0][1],
+            query_masks=views[1][1],
+            origin=(scan.id, k, tuple(int(i) for i in ids)),
+        )
+
+    def _usable(self, index: int, rng: np.random.Generator) -> tuple[int, int]:
+        """Move on from slices that may not or cannot be used: the next one, or a fresh draw."""
+        for _ in range(MAX_REDRAWS):
+            at = self._slices[index]
+            if at in self._ids:
+                return at
+            if at[1] in self.scans[at[0]].excluded:
+                index = int(rng.integers(len(self._slices)))
+            else:
+                index = (index + 1) % len(self._slices)
+        # So few slices are usable that redrawing found none: choose among them directly.
+        usable = list(self._ids)
+        return usable[int(rng.integers(len(usable)))]
+
+    def _draw_ids(self, present: NDArray, rng: np.random.Generator) -> NDArray:
+        if self.draw_rule == "authors":
+            return rng.integers(1, int(present.max()), size=self.structures)
+        return rng.choice(present, size=min(self.structures, len(present)), replace=False)

@@ -1,0 +1,143 @@
+"""Training of ALPNet: one step, the optimiser and its schedule.
+
+Source: Ouyang et al., ECCV 2020, section 4.1; released training script.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from SegToolkitLib.methods.alpnet.data import Episode, EpisodeSampler
+from SegToolkitLib.methods.alpnet.loss import Pooling, episode_loss
+from SegToolkitLib.methods.alpnet.network import ALPNet
+from SegToolkitLib.methods.alpnet.prototypes import NoPrototypeError
+from SegToolkitLib.methods.alpnet.settings import AlpnetSettings, OptimiserSettings
+from SegToolkitLib.training.loop import StepResult
+
+NO_PROTOTYPE = "no pooling window lies wholly in the background of the support or of the predicted query"
+
+
+class _Steps(Dataset[list[Episode]]):
+    """The episodes of step n, for n = 0, 1, 2, ..."""
+
+    def __init__(self, sampler: EpisodeSampler, pairs: int) -> None:
+        self.sampler, self.pairs = sampler, pairs
+
+    def __getitem__(self, step: int) -> list[Episode]:
+        return [self.sampler.draw(step * self.pairs + index) for index in range(self.pairs)]
+
+
+@dataclass
+class AlpnetTask:
+    """What the training loop needs to know of ALPNet.
+
+    Args:
+        network: on the CPU; the loop moves it.
+        sampler: draws the episodes.
+        settings: of the run.
+        device: where to train.
+    """
+
+    network: ALPNet
+    sampler: EpisodeSampler
+    settings: AlpnetSettings
+    device: torch.device
+
+    def __post_init__(self) -> None:
+        self.network.to(self.device)
+        self._memory_format = _memory_format(self.settings, self.device)
+        self.network.to(memory_format=self._memory_format)
+        self.optimiser = build_optimiser(self.network, self.settings.optimiser)
+        self.scheduler = build_scheduler(self.optimiser, self.settings.optimiser)
+        self._pooling = Pooling((self.settings.network.train_window,) * 2, self.settings.network.threshold)
+
+    def samples(self, first: int, last: int) -> Iterator[list[Episode]]:
+        """Episodes of the steps, drawn ahead by worker processes where there are any."""
+        loader = DataLoader(
+            _Steps(self.sampler, self.settings.optimiser.pairs_per_step),
+            batch_size=None,
+            sampler=range(first, last),
+            num_workers=self.settings.workers,
+            multiprocessing_context="spawn" if self.settings.workers else None,
+            collate_fn=_as_it_is,
+        )
+        yield from loader
+
+    def step(self, sample: list[Episode]) -> StepResult:
+        """Both losses, averaged over every structure of every pair.
+
+        One encoder pass serves all: the batch statistics of its norms mix supports and queries, as in
+        the authors' training.
+        """
+        pairs = len(sample)
+        slices = [episode.support for episode in sample] + [episode.query for episode in sample]
+        features = self.network(torch.stack([self._tensor(s) for s in slices])).float()
+        segmentation: list[Tensor] = []
+        alignment: list[Tensor] = []
+        episodes = 0
+        with torch.autocast(self.device.type, enabled=False):
+            for index, episode in enumerate(sample):
+                supports, queries = self._tensor(episode.support_masks), self._tensor(episode.query_masks)
+                for structure in range(len(supports)):
+                    episodes += 1
+                    try:
+                        losses = episode_loss(
+                            features[pairs + index, None],
+                            features[index, None],
+                            queries[structure, None],
+                            supports[structure, None],
+                            self._pooling,
+                            self.settings.episodes.background_weight,
+                        )
+                    except NoPrototypeError:
+                        continue
+                    segmentation.append(losses.segmentation)
+                    alignment.append(losses.alignment)
+        skipped = episodes - len(segmentation)
+        if not segmentation:
+            return StepResult(None, {}, episodes, skipped, NO_PROTOTYPE)
+        seg, align = torch.stack(segmentation).mean(), torch.stack(alignment).mean()
+        values = {"loss": float(seg.detach()), "alignment_loss": float(align.detach())}
+        return StepResult(seg + align, values, episodes, skipped, NO_PROTOTYPE)
+
+    def _tensor(self, array: object) -> Tensor:
+        return torch.as_tensor(array).to(self.device, non_blocking=True)
+
+
+def build_optimiser(network: ALPNet, settings: OptimiserSettings) -> torch.optim.Optimizer:
+    """All parameters in one group, as the authors have it."""
+    if settings.name == "sgd":
+        return torch.optim.SGD(
+            network.parameters(),
+            settings.learning_rate,
+            momentum=settings.momentum,
+            weight_decay=settings.weight_decay,
+        )
+    return torch.optim.AdamW(network.parameters(), settings.learning_rate, weight_decay=settings.weight_decay)
+
+
+def build_scheduler(
+    optimiser: torch.optim.Optimizer, settings: OptimiserSettings
+) -> torch.optim.lr_scheduler.LRScheduler:
+    """The authors' steps (x decay every so many steps) or one warm cycle."""
+    if settings.schedule == "onecycle":
+        return torch.optim.lr_scheduler.OneCycleLR(
+            optimiser, settings.learning_rate, total_steps=settings.steps + 1, pct_start=0.1
+        )
+    milestones = list(range(settings.decay_every, settings.steps, settings.decay_every))
+    return torch.optim.lr_scheduler.MultiStepLR(optimiser, milestones, settings.decay)
+
+
+def _memory_format(settings: AlpnetSettings, device: torch.device) -> torch.memory_format:
+    """Channels-last suits tensor cores, and the reduced-precision kernels of CPUs."""
+    mixed = settings.precision not in ("auto", "float32")
+    return torch.channels_last if device.type == "cuda" or mixed else torch.contiguous_format
+
+
+def _as_it_is(sample: list[Episode]) -> list[Episode]:
+    return sample

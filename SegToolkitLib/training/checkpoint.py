@@ -1,0 +1,85 @@
+"""Checkpoints: everything a run needs to go on as if it had not been interrupted."""
+
+from __future__ import annotations
+
+import random
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from SegToolkitLib.atomic import replacing
+from SegToolkitLib.errors import SegToolkitError
+
+
+def save_checkpoint(folder: Path, step: int, state: dict[str, Any], keep: int = 2) -> Path:
+    """Write ``<step>.pt`` atomically and drop all but the newest ``keep``.
+
+    Args:
+        folder: the run's checkpoints folder.
+        step: number of finished steps.
+        state: state dicts and plain values only, so that loading needs no pickled code.
+        keep: checkpoints to keep.
+    """
+    path = folder / f"{step:08d}.pt"
+    with replacing(path) as temporary:
+        torch.save({**state, "step": step, "random": random_state()}, temporary)
+    for old in checkpoints(folder)[:-keep]:
+        old.unlink(missing_ok=True)
+    return path
+
+
+def checkpoints(folder: Path) -> list[Path]:
+    """Checkpoints in a folder, oldest first."""
+    return sorted(path for path in folder.glob("*.pt") if re.fullmatch(r"\d{8}", path.stem))
+
+
+def load_checkpoint(path: Path) -> dict[str, Any]:
+    """Read a checkpoint to CPU memory without unpickling code.
+
+    Raises:
+        SegToolkitError: the file is damaged or is no checkpoint.
+    """
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch raises a dozen kinds for damaged files
+        raise SegToolkitError(
+            "bad-checkpoint",
+            f"The checkpoint {path} cannot be read ({type(error).__name__}).",
+            "Delete it to resume from the one before it.",
+        ) from error
+    if not isinstance(state, dict) or "step" not in state:
+        raise SegToolkitError("bad-checkpoint", f"{path} is not a SegToolkit checkpoint.", "Choose another file.")
+    return state
+
+
+def latest_checkpoint(folder: Path) -> dict[str, Any] | None:
+    """The newest checkpoint, or None before the first."""
+    found = checkpoints(folder)
+    return load_checkpoint(found[-1]) if found else None
+
+
+def random_state() -> dict[str, Any]:
+    """States of torch's, numpy's and Python's global generators, as plain values."""
+    numpy_state = np.random.get_state(legacy=True)
+    assert isinstance(numpy_state, tuple)
+    version, words, gauss = random.getstate()
+    return {
+        "torch": torch.get_rng_state(),
+        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+        "numpy": [numpy_state[0], torch.from_numpy(numpy_state[1].astype(np.int64)), *map(float, numpy_state[2:])],
+        "python": [version, list(words), gauss],
+    }
+
+
+def restore_random_state(state: dict[str, Any]) -> None:
+    """Undo :func:`random_state`."""
+    torch.set_rng_state(state["torch"])
+    if state["cuda"] and torch.cuda.is_available():
+        torch.cuda.set_rng_state_all(state["cuda"])
+    name, words, position, has_gauss, cached = state["numpy"]
+    np.random.set_state((name, words.numpy().astype(np.uint32), int(position), int(has_gauss), cached))
+    version, words, gauss = state["python"]
+    random.setstate((version, tuple(words), gauss))

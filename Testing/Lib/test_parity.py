@@ -1,0 +1,31 @@
+"""Every parity case found below --cases is run by the check registered for its method and kind."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import parity.alpnet
+from parity.case import CHECKS, Case
+
+DEFAULT = Path(__file__).parents[1] / "Data" / "parity"
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "case_path" not in metafunc.fixturenames:
+        return
+    folders = [Path(folder) for folder in metafunc.config.getoption("cases") or [DEFAULT]]
+    found = [(path, folder) for folder in folders for path in sorted(folder.rglob("*.json"))]
+    if not found:
+        raise pytest.UsageError(f"no parity case (*.json) below {', '.join(map(str, folders))}")
+    metafunc.parametrize(
+        "case_path", [path for path, _ in found], ids=[str(path.relative_to(top).with_suffix("")) for path, top in found]
+    )
+
+
+def test_case(case_path: Path) -> None:
+    case = Case.load(case_path)
+    key = (case.spec["method"], case.spec["kind"])
+    assert key in CHECKS, f"no check for method {key[0]!r}, kind {key[1]!r}: add one in Testing/Lib/parity"
+    CHECKS[key](case)
