@@ -47,18 +47,22 @@ class RunFolder:
             SegToolkitError: the folder already holds a run.
         """
         run = cls(path)
-        if run.settings_file.exists():
-            raise SegToolkitError(
-                "run-exists",
-                f"{path} already holds a run.",
-                "Continue it with --resume, or choose another folder with --run.",
-            )
+        run.refuse_existing()
         run.checkpoints.mkdir(parents=True, exist_ok=True)
         write_json(
             run.settings_file,
             {"method": method, "settings": settings, "data": data, "made_with": provenance()},
         )
         return run
+
+    def refuse_existing(self) -> None:
+        """Raise SegToolkitError if the folder already holds a run."""
+        if self.settings_file.exists():
+            raise SegToolkitError(
+                "run-exists",
+                f"{self.path} already holds a run.",
+                "Continue it with --resume, or choose another folder with --run.",
+            )
 
     @classmethod
     def open(cls, path: Path) -> RunFolder:

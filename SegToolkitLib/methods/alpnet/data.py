@@ -26,13 +26,13 @@ class Scan:
     Attributes:
         id: case id.
         image: normalised intensities, float32 [k, j, i].
-        superpixels: pseudo-labels, integer [k, j, i], 0 = none.
+        superpixels: pseudo-labels, integer [k, j, i], 0 = none; one map for each superpixel size.
         excluded: slices that hold a class which this training must not see (setting 2).
     """
 
     id: str
     image: NDArray[np.float32]
-    superpixels: NDArray[np.int16]
+    superpixels: tuple[NDArray[np.int16], ...]
     excluded: frozenset[int] = frozenset()
 
 
@@ -111,17 +111,11 @@ class EpisodeSampler:
     epoch_length: int | None = None
     seed: int = 1234
     _slices: list[tuple[int, int]] = field(init=False, repr=False)
-    _ids: Mapping[tuple[int, int], NDArray] = field(init=False, repr=False)
+    _ids: Mapping[tuple[int, int], list[tuple[int, NDArray]]] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         self._slices = [(s, k) for s, scan in enumerate(self.scans) for k in range(len(scan.image))]
-        ids = {
-            (s, k): np.setdiff1d(np.unique(self.scans[s].superpixels[k]), 0)
-            for s, k in self._slices
-            if k not in self.scans[s].excluded
-        }
-        enough = 2 if self.draw_rule == "authors" else 1
-        self._ids = {at: found for at, found in ids.items() if len(found) >= enough}
+        self._ids = {at: found for at in self._slices if (found := self._ids_on(*at))}
         if not self._ids:
             raise SegToolkitError(
                 "no-superpixels",
@@ -129,6 +123,17 @@ class EpisodeSampler:
                 "Make the pseudo-labels again with another patient-mask threshold (--fg-threshold otsu), and"
                 " check that the excluded structures do not cover every slice.",
             )
+
+    def _ids_on(self, scan_index: int, k: int) -> list[tuple[int, NDArray]]:
+        """(map, ids on it) for every superpixel map that has enough ids to draw from on a slice."""
+        scan = self.scans[scan_index]
+        if k in scan.excluded:
+            return []
+        ids = [np.setdiff1d(np.unique(labels[k]), 0) for labels in scan.superpixels]
+        if self.draw_rule == "authors":
+            # Their draw excludes its upper bound, so a largest id of 1 leaves nothing to draw.
+            return [(n, found) for n, found in enumerate(ids) if len(found) and found.max() > 1]
+        return [(n, found) for n, found in enumerate(ids) if len(found)]
 
     def draw(self, position: int) -> Episode:
         """Return sample number ``position`` of the run (0, 1, 2, ...)."""
@@ -138,8 +143,10 @@ class EpisodeSampler:
         rng = np.random.default_rng([self.seed, 1, position])
         scan_index, k = self._usable(int(order[offset]) % len(self._slices), rng)
         scan = self.scans[scan_index]
-        plane = scan.superpixels[k]
-        ids = self._draw_ids(self._ids[scan_index, k], rng)
+        maps = self._ids[scan_index, k]
+        chosen, present = maps[int(rng.integers(len(maps)))] if len(maps) > 1 else maps[0]
+        plane = scan.superpixels[chosen][k]
+        ids = self._draw_ids(present, rng)
         masks = (plane[None] == ids[:, None, None]).astype(np.uint8)
         image = scan.image[k]
         views = [

@@ -67,8 +67,6 @@ def prototypes(
     mode: Mode,
     window: tuple[int, int],
     threshold: float = 0.95,
-    *,
-    fall_back: bool = False,
 ) -> Tensor:
     """Return the prototypes [N, C] of one class.
 
@@ -79,11 +77,9 @@ def prototypes(
             "gridconv+" (local ones followed by one global one per shot).
         window: pooling window of the local prototypes.
         threshold: coverage above which a window counts.
-        fall_back: where "gridconv" finds no window, use the global prototype (our inference)
-            instead of raising (the authors' behaviour, which crashes their test run).
 
     Raises:
-        NoPrototypeError: mode "gridconv", no window is covered, and ``fall_back`` is off.
+        NoPrototypeError: mode "gridconv", and no window is covered.
     """
     if mode == "mask":
         return global_prototypes(features, mask).mean(0, keepdim=True)
@@ -91,9 +87,7 @@ def prototypes(
     if mode == "gridconv+":
         return torch.cat([local, global_prototypes(features, mask)])
     if len(local) == 0:
-        if not fall_back:
-            raise NoPrototypeError
-        return global_prototypes(features, mask).mean(0, keepdim=True)
+        raise NoPrototypeError
     return local
 
 

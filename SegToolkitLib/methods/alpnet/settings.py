@@ -5,7 +5,7 @@ Source of the numbers: Ouyang et al., ECCV 2020, and the released training scrip
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
@@ -70,7 +70,9 @@ class DataSettings(Settings):
     n_support: int = Field(1, ge=1, description="validation scans that serve as support")
     superpixel_scale: float = Field(1.0, gt=0)
     superpixel_sigma: float = Field(1.0, ge=0)
-    superpixel_min_size: int = Field(400, ge=1, description="pixels")
+    superpixel_min_sizes: list[Annotated[int, Field(ge=1)]] = Field(
+        [400], min_length=1, description="pixels; several sizes are drawn from evenly"
+    )
     superpixel_rule: Literal["present", "compat"] = "present"
     threshold: str | float | None = Field(
         None, description='patient-mask threshold: number, "otsu", "percentile:N"; null asks the data set'

@@ -16,6 +16,8 @@ from SegToolkitLib.methods.alpnet.loss import (
     upsample,
 )
 from SegToolkitLib.methods.alpnet.network import ALPNet, build_network
+from SegToolkitLib.methods.alpnet.prepare_steps import PrepareSettings, prepare_arrays
+from SegToolkitLib.methods.alpnet.protocol import chunk_of, scan_scores, support_slices
 from SegToolkitLib.methods.alpnet.prototypes import GATE_WINDOW, prototypes, resize_mask, score
 from SegToolkitLib.methods.alpnet.superpixels import (
     SuperpixelSettings,
@@ -212,3 +214,41 @@ def superpixels_and_masks(case: Case) -> None:
         labels = volume_pseudo_labels(volume, options, workers=1)
         same = [np.array_equal(a, b) for a, b in zip(raw, case.arrays[f"{site}_raw"], strict=True)]
         case.check("superpix", labels[same], case.arrays[f"{site}_superpix"][same], f"{site}_superpix")
+
+
+@check("alpnet", "preprocess_protocol")
+def preprocess_protocol(case: Case) -> None:
+    ct, mr = case.settings["ct"], case.settings["mr"]
+    factor = ct["spacing_factor"]
+    chosen = {
+        "ct": PrepareSettings(
+            modality="CT",
+            window=tuple(ct["window"]),
+            border=ct["border"],
+            spacing_factor=(factor, factor, 1.0),
+        ),
+        "mr": PrepareSettings(
+            modality="MR",
+            clip_top=100 - mr["clip_percentile"],
+            spacing=tuple(mr["spacing"]),
+            size=mr["crop"][0],
+        ),
+    }
+    for name, settings in chosen.items():
+        image, label = prepare_arrays(
+            case.arrays[f"{name}_input"], case.arrays[f"{name}_label"], case.arrays[f"{name}_spacing"], settings
+        )
+        case.check(f"{name}_out", image, f"{name}_out")
+        case.check("labels", label, f"{name}_label_out")
+    parts = case.settings["npart"]
+    picked = support_slices(case.arrays["support_slices_with_organ"].tolist(), parts)
+    first, last = (int(z) for z in case.arrays["query_zrange"])
+    chunks = [chunk_of(int(z), first, last, parts) for z in case.arrays["query_z"]]
+    case.check("protocol", np.array(picked), "support_slices")
+    case.check("protocol", np.array(chunks), "query_part")
+    scores = [scan_scores(*pair) for pair in zip(case.arrays["pred"], case.arrays["gt"], strict=True)]
+    dice = np.array([s.dice for s in scores])
+    case.check("dice", dice, "dice_per_scan")
+    case.check("dice", np.array([dice.mean(), dice.std()]), "dice_mean_std")
+    means = [np.mean([s.precision for s in scores]), np.mean([s.recall for s in scores])]
+    case.check("dice", np.array(means), "precision_recall")

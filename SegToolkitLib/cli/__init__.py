@@ -1,0 +1,94 @@
+"""The command line: ``segtoolkit VERB METHOD ...``.
+
+Exit code 0 means success, 1 an error that was told in a sentence, 2 wrong usage, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import traceback
+from collections.abc import Sequence
+
+from SegToolkitLib import __version__
+from SegToolkitLib.cli import demo, models, series
+from SegToolkitLib.errors import SegToolkitError
+from SegToolkitLib.events import JsonReporter, Reporter, TerminalReporter
+from SegToolkitLib.methods.registry import METHODS, Command, commands_of
+
+VERBS = {
+    "prepare": "turn raw data into the volumes that a method trains and is tested on",
+    "superpixels": "make pseudo-labels for training without annotations",
+    "classmap": "list which slices hold which structure",
+    "train": "train a model",
+    "evaluate": "test a model by its paper's protocol",
+    "segment": "segment volumes with a trained model",
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code."""
+    options = _parser().parse_args(arguments)
+    reporter: Reporter = JsonReporter() if options.json else TerminalReporter()
+    reporter.hello()
+    try:
+        outputs = options.command.run(options, reporter)
+    except SegToolkitError as error:
+        reporter.error(error)
+        return 1
+    except KeyboardInterrupt:
+        reporter.error(SegToolkitError("interrupted", "Interrupted.", "Nothing half-written is left behind."))
+        return 130
+    except MemoryError:
+        reporter.error(
+            SegToolkitError(
+                "out-of-memory", "There was not enough memory.", "Use a smaller --batch or a smaller volume."
+            )
+        )
+        return 1
+    except Exception as error:  # a fault of ours: say so, and keep the trace for the report
+        if _is_out_of_gpu_memory(error):
+            told = SegToolkitError(
+                "out-of-gpu-memory", "The GPU ran out of memory.", "Use a smaller --batch, or --device cpu."
+            )
+        else:
+            told = SegToolkitError(
+                "internal",
+                f"SegToolkit failed unexpectedly ({type(error).__name__}: {error}).",
+                "Please report it together with the lines above.",
+            )
+            traceback.print_exc(file=sys.stderr)
+        reporter.error(told)
+        return 1
+    reporter.done(**outputs)
+    return 0
+
+
+def _is_out_of_gpu_memory(error: Exception) -> bool:
+    return type(error).__name__ == "OutOfMemoryError"
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="segtoolkit", description="Segmentation of medical volumes with few or no labels."
+    )
+    parser.add_argument("--version", action="version", version=f"SegToolkit {__version__}")
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+    found = {method: commands_of(method) for method in METHODS}
+    for verb, help_text in VERBS.items():
+        methods = verbs.add_parser(verb, help=help_text).add_subparsers(
+            dest="method", required=True, metavar="METHOD"
+        )
+        for method, commands in found.items():
+            if verb in commands:
+                _add(methods, method, commands[verb])
+    for name, command in {"models": models.COMMAND, "series": series.COMMAND, "demo": demo.COMMAND}.items():
+        _add(verbs, name, command)
+    return parser
+
+
+def _add(parsers: argparse._SubParsersAction, name: str, command: Command) -> None:
+    parser = parsers.add_parser(name, help=command.help, description=command.help.capitalize() + ".")
+    command.add_arguments(parser)
+    parser.add_argument("--json", action="store_true", help="report to a program: one JSON object a line on stdout")
+    parser.set_defaults(command=command)

@@ -1,0 +1,41 @@
+"""Arguments that several commands share."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, ArgumentTypeError
+
+
+def add_device(parser: ArgumentParser) -> None:
+    """--device and --precision."""
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N (default: auto)")
+    parser.add_argument(
+        "--precision",
+        default="auto",
+        choices=["auto", "float32", "bfloat16", "float16"],
+        help="auto: mixed precision on a GPU, float32 on a CPU",
+    )
+
+
+def add_model(parser: ArgumentParser) -> None:
+    """--model and --accept-licence."""
+    parser.add_argument("--model", required=True, help="name of a model in the store, or its folder")
+    parser.add_argument(
+        "--accept-licence", action="store_true", help="accept the model's licence (asked once for each model)"
+    )
+
+
+def slice_range(text: str) -> tuple[int, int]:
+    """Parse "12:30" (first and last slice, both included)."""
+    try:
+        first, last = (int(part) for part in text.split(":"))
+    except ValueError as error:
+        raise ArgumentTypeError(f"{text!r} is not of the form FIRST:LAST, such as 12:30") from error
+    return first, last
+
+
+def whole_numbers(text: str) -> list[int]:
+    """Parse "3,7,12"."""
+    try:
+        return [int(part) for part in text.split(",") if part.strip()]
+    except ValueError as error:
+        raise ArgumentTypeError(f"{text!r} is not a list of whole numbers such as 3,7,12") from error

@@ -1,0 +1,313 @@
+"""Pictures of a segmentation over its image: what a person looks at before believing a number.
+
+Pillow draws them. It is not named among our dependencies: scikit-image requires it.
+"""
+
+from __future__ import annotations
+
+import os
+import textwrap
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+from skimage.measure import find_contours
+
+from SegToolkitLib.atomic import replacing
+from SegToolkitLib.errors import SegToolkitError
+from SegToolkitLib.volume import Volume
+
+Colour = tuple[int, int, int]
+
+# Okabe & Ito, "Color Universal Design" (2008): told apart by people with any common colour blindness.
+PALETTE: tuple[Colour, ...] = (
+    (230, 159, 0),
+    (86, 180, 233),
+    (0, 158, 115),
+    (240, 228, 66),
+    (0, 114, 178),
+    (213, 94, 0),
+    (204, 121, 167),
+)
+MARK_COLOUR: Colour = (255, 64, 200)
+FILL_OPACITY = 0.42
+WINDOW_PERCENTILES = (1.0, 99.5)
+TILE_SIZE = 256  # pixels of the longer side of a slice that is smaller; larger slices keep their pixels
+LARGEST_TILE = 640
+GAP = 6
+MOST_DEFAULT_ROWS = 3
+_TEXT_SIZE = 14
+_LINE_HEIGHT = 20
+_WHITE: Colour = (255, 255, 255)
+_GREY: Colour = (190, 190, 190)
+
+
+def label_colour(value: int) -> Colour:
+    """The colour of label ``value`` (1 or more), red, green, blue in 0..255; it repeats after seven."""
+    return PALETTE[(value - 1) % len(PALETTE)]
+
+
+def overlay_picture(
+    image: Volume,
+    labels: Volume,
+    path: str | os.PathLike[str],
+    *,
+    truth: Volume | None = None,
+    slices: Sequence[int] | None = None,
+    mark_slices: Sequence[int] = (),
+    columns: int = 4,
+    names: Mapping[int, str] | None = None,
+    title: str = "",
+    caption: str = "",
+) -> None:
+    """Write a PNG of axial slices with the segmentation over them.
+
+    Whatever the orientation of the volume, the patient's right is on the left of the picture and the front
+    is up; a volume of a single slice is shown in its own plane (coronal: head up; sagittal: front left,
+    head up). Volumes are turned by whole axes only, so an oblique one is shown along its own grid. Pixels
+    are as large as their spacing says. Labels are translucent fills, the truth is a line in the same colour.
+
+    Args:
+        image: voxels [k, j, i], shown grey between the 1st and the 99.5th percentile of its finite values; a
+            colour picture [1, j, i, c] is shown grey too.
+        labels: integer codes on the grid of ``image``, 0 being background.
+        path: the PNG to write; it is replaced only once the new one is whole.
+        truth: as ``labels``, where the truth is known.
+        slices: which slices, counted along the volume's own axis that runs from foot to head (for a volume of
+            a single slice: 0), shown in this order. By default evenly over those that hold labels or truth.
+        mark_slices: slices to frame in pink, such as those that a person outlined; others than the shown are
+            ignored.
+        columns: slices in a row.
+        names: the structures' names by code; "label 5" where there is none.
+        title: a line above.
+        caption: text below, wrapped to the width.
+
+    Raises:
+        SegToolkitError: the grids differ ("overlay-grid"), a slice does not exist ("overlay-slice"), or the
+            file cannot be written.
+    """
+    for volume, role in ((labels, "labels"), (truth, "truth")):
+        if volume is not None and not volume.same_grid(image):
+            raise SegToolkitError(
+                "overlay-grid",
+                f"The {role} ({_grid_text(volume)}) are not on the grid of the image ({_grid_text(image)}).",
+                "Resample them onto the image's grid first.",
+            )
+    view = _View.of(image)
+    predicted = view.turn(labels.voxels)
+    true = None if truth is None else view.turn(truth.voxels)
+    shown = _choose_slices(view, predicted, true, slices, MOST_DEFAULT_ROWS * max(columns, 1))
+    grey = view.turn(_windowed(image.voxels))
+    tiles = []
+    for number in shown:
+        index = view.display_index(number)
+        true_slice = None if true is None else true[index]
+        tile = _tile(grey[index], predicted[index], true_slice, view.pixel, f"slice {number}")
+        if number in mark_slices:
+            ImageDraw.Draw(tile).rectangle((0, 0, tile.width - 1, tile.height - 1), None, MARK_COLOUR, 4)
+        tiles.append(tile)
+    present = set(np.unique(predicted).tolist()) | (set() if true is None else set(np.unique(true).tolist()))
+    entries = [
+        (label_colour(int(code)), (names or {}).get(int(code), f"label {int(code)}"))
+        for code in sorted(present - {0})
+    ]
+    if set(shown) & set(mark_slices):
+        entries.append((MARK_COLOUR, "frame: slice given"))
+    note = "fill: prediction" if truth is None else "line: truth, fill: prediction"
+    picture = _sheet(tiles, max(1, min(columns, len(tiles))), entries, note, title, caption)
+    with replacing(path) as temporary:
+        picture.save(temporary, format="PNG", optimize=True)
+
+
+@dataclass(frozen=True)
+class _View:
+    """How to turn [k, j, i] into [slice, row, column] as radiologists look at it.
+
+    Attributes:
+        order: which array axes become slice, row and column.
+        flips: whether each of those three is reversed.
+        pixel: mm of a row and of a column.
+        count: number of slices.
+    """
+
+    order: tuple[int, int, int]
+    flips: tuple[bool, bool, bool]
+    pixel: tuple[float, float]
+    count: int
+
+    @classmethod
+    def of(cls, volume: Volume) -> _View:
+        direction = np.asarray(volume.direction, dtype=float)
+        axis_of = _nearest_axes(direction)  # for x, y, z in turn: which of the axes i, j, k runs along it
+        world_of = {axis: world for world, axis in enumerate(axis_of)}
+        shape = volume.voxels.shape  # [k, j, i]
+        singular = [axis for axis in range(3) if shape[2 - axis] == 1]
+        normal = world_of[singular[-1]] if len(singular) == 1 else 2
+        # Rows and columns as world axes with the sign in which they run down and to the right, in LPS.
+        row, row_sign, column, column_sign = {
+            2: (1, 1, 0, 1),  # axial: down to the back, right to the patient's left
+            1: (2, -1, 0, 1),  # coronal: down to the feet, right to the patient's left
+            0: (2, -1, 1, 1),  # sagittal: down to the feet, right to the back
+        }[normal]
+        axes = (axis_of[normal], axis_of[row], axis_of[column])
+
+        def backwards(world: int, sign: int) -> bool:
+            return bool(direction[world, axis_of[world]] * sign < 0)
+
+        return cls(
+            order=(2 - axes[0], 2 - axes[1], 2 - axes[2]),
+            flips=(False, backwards(row, row_sign), backwards(column, column_sign)),
+            pixel=(float(volume.spacing[axes[1]]), float(volume.spacing[axes[2]])),
+            count=int(shape[2 - axes[0]]),
+        )
+
+    def turn(self, voxels: NDArray) -> NDArray:
+        turned = np.transpose(voxels, self.order)
+        return turned[tuple(slice(None, None, -1 if flip else 1) for flip in self.flips)]
+
+    def display_index(self, number: int) -> int:
+        return self.count - 1 - number if self.flips[0] else number
+
+
+def _nearest_axes(direction: NDArray[np.float64]) -> list[int]:
+    """For the world axes x, y, z: the voxel axis (0 i, 1 j, 2 k) that runs most nearly along each."""
+    weight = np.abs(direction)
+    axis_of = [0, 0, 0]
+    for _ in range(3):
+        world, axis = np.unravel_index(np.argmax(weight), weight.shape)
+        axis_of[int(world)] = int(axis)
+        weight[world, :] = -1
+        weight[:, axis] = -1
+    return axis_of
+
+
+def _choose_slices(
+    view: _View, predicted: NDArray, true: NDArray | None, slices: Sequence[int] | None, most: int
+) -> list[int]:
+    if slices is not None:
+        for number in slices:
+            if not 0 <= number < view.count:
+                raise SegToolkitError(
+                    "overlay-slice",
+                    f"Slice {number} was asked for, but the volume has slices 0 to {view.count - 1}.",
+                    "Count the slices from 0 along the axis that runs from foot to head.",
+                )
+        if len(slices):
+            return list(slices)
+    filled = (predicted != 0).any(axis=(1, 2))
+    if true is not None:
+        filled |= (true != 0).any(axis=(1, 2))
+    candidates = np.flatnonzero(filled) if filled.any() else np.arange(view.count)
+    picks = np.linspace(0, len(candidates) - 1, min(most, len(candidates))).round().astype(int)
+    return [int(candidates[p]) for p in picks]
+
+
+def _windowed(voxels: NDArray) -> NDArray[np.uint8]:
+    """Grey values 0..255 between the percentiles of the finite voxels; a constant image is black."""
+    values = voxels.astype(np.float32)
+    if values.ndim == 4:  # a colour picture [1, j, i, c]
+        values = values[..., :3].mean(axis=3)
+    finite = values[np.isfinite(values)]
+    low, high = np.percentile(finite, WINDOW_PERCENTILES) if finite.size else (0.0, 1.0)
+    if high <= low:  # a marker smaller than the percentiles still shows
+        low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 1.0)
+    scaled = (np.nan_to_num(values, nan=low, posinf=high, neginf=low) - low) / max(high - low, 1e-12)
+    return np.rint(np.clip(scaled, 0, 1) * 255).astype(np.uint8)
+
+
+def _tile(
+    grey: NDArray[np.uint8], labels: NDArray, truth: NDArray | None, pixel: tuple[float, float], text: str
+) -> Image.Image:
+    """One slice [row, column] as a picture with square pixels."""
+    height_mm, width_mm = grey.shape[0] * pixel[0], grey.shape[1] * pixel[1]
+    finest = max(height_mm, width_mm) / min(pixel)
+    scale = min(max(TILE_SIZE, finest), LARGEST_TILE) / max(height_mm, width_mm)
+    size = (max(1, round(width_mm * scale)), max(1, round(height_mm * scale)))
+    base = Image.fromarray(np.ascontiguousarray(grey)).resize(size, Image.Resampling.BILINEAR).convert("RGB")
+    canvas = np.asarray(base, dtype=np.float32).copy()
+    for code in np.unique(labels[labels != 0]).tolist():
+        mask = Image.fromarray((labels == code).astype(np.uint8) * 255).resize(size, Image.Resampling.NEAREST)
+        inside = np.asarray(mask) > 0
+        colour = np.asarray(label_colour(int(code)), dtype=np.float32)
+        canvas[inside] = (1 - FILL_OPACITY) * canvas[inside] + FILL_OPACITY * colour
+    tile = Image.fromarray(np.rint(canvas).astype(np.uint8))
+    draw = ImageDraw.Draw(tile)
+    if truth is not None:
+        stretch = np.array([size[1] / grey.shape[0], size[0] / grey.shape[1]])
+        for code in np.unique(truth[truth != 0]).tolist():
+            padded = np.pad((truth == code).astype(np.float32), 1)
+            for contour in find_contours(padded, 0.5):
+                # Index 0 of the padded slice is the centre of the pixel before the first.
+                rows_columns = (contour - 0.5) * stretch
+                draw.line([(float(c), float(r)) for r, c in rows_columns], label_colour(int(code)), 2)
+    font = _font(11)
+    draw.text((5, 3), text, _GREY, font)
+    return tile
+
+
+def _sheet(
+    tiles: list[Image.Image],
+    columns: int,
+    entries: list[tuple[Colour, str]],
+    note: str,
+    title: str,
+    caption: str,
+) -> Image.Image:
+    """Tiles in a grid, the title above, legend and caption below."""
+    width_of, height_of = tiles[0].size
+    rows = -(-len(tiles) // columns)
+    width = max(columns * (width_of + GAP) + GAP, 320)
+    letters = max(20, int((width - 2 * GAP) / (0.56 * _TEXT_SIZE)))
+    head = textwrap.wrap(title, letters)
+    foot = [line for part in caption.splitlines() for line in textwrap.wrap(part, letters)]
+    legend = _legend_lines(entries, note, width)
+    top = GAP + len(head) * _LINE_HEIGHT
+    bottom = top + rows * (height_of + GAP)
+    height = bottom + (len(legend) + len(foot)) * _LINE_HEIGHT + GAP
+    sheet = Image.new("RGB", (width, height), (16, 16, 16))
+    draw, font = ImageDraw.Draw(sheet), _font(_TEXT_SIZE)
+    for n, line in enumerate(head):
+        draw.text((GAP, GAP // 2 + n * _LINE_HEIGHT), line, _WHITE, font)
+    for n, tile in enumerate(tiles):
+        row, column = divmod(n, columns)
+        sheet.paste(tile, (GAP + column * (width_of + GAP), top + row * (height_of + GAP)))
+    for n, items in enumerate(legend):
+        y = bottom + n * _LINE_HEIGHT
+        for x, colour, text in items:
+            if colour is not None:
+                draw.rectangle((x, y + 3, x + 13, y + 15), colour)
+            draw.text((x + (19 if colour is not None else 0), y), text, _WHITE, font)
+    for n, line in enumerate(foot):
+        draw.text((GAP, bottom + (len(legend) + n) * _LINE_HEIGHT), line, _GREY, font)
+    return sheet
+
+
+def _legend_lines(
+    entries: list[tuple[Colour, str]], note: str, width: int
+) -> list[list[tuple[int, Colour | None, str]]]:
+    """The legend broken into lines: x, colour (none for the note) and text of each entry."""
+    font = _font(_TEXT_SIZE)
+    lines: list[list[tuple[int, Colour | None, str]]] = [[]]
+    x = GAP
+    for colour, text in [*entries, (None, note)]:
+        needed = int(font.getlength(text)) + (19 if colour is not None else 0)
+        if lines[-1] and x + needed > width - GAP:
+            lines.append([])
+            x = GAP
+        lines[-1].append((x, colour, text))
+        x += needed + 16
+    return lines
+
+
+def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    """Pillow's own font; ``size`` counts only where Pillow was built with FreeType."""
+    return ImageFont.load_default(size)
+
+
+def _grid_text(volume: Volume) -> str:
+    k, j, i = volume.voxels.shape
+    spacing = " x ".join(f"{s:.4g}" for s in volume.spacing)
+    origin = ", ".join(f"{o:.4g}" for o in volume.origin)
+    return f"{i} x {j} x {k} voxels of {spacing} mm, origin {origin}"

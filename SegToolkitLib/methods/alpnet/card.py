@@ -1,0 +1,90 @@
+"""The card of a freshly trained model."""
+
+from __future__ import annotations
+
+import re
+import statistics
+from typing import TYPE_CHECKING
+
+from SegToolkitLib.dataset.dataset import Dataset
+from SegToolkitLib.methods.alpnet.settings import AlpnetSettings
+from SegToolkitLib.methods.alpnet.training_data import TrainingData
+from SegToolkitLib.models.card import Licence, ModelCard, Preprocessing, TrainedOn, Training
+from SegToolkitLib.training.run_folder import RunFolder, provenance
+from SegToolkitLib.volume import read_volume
+
+if TYPE_CHECKING:
+    from SegToolkitLib.methods.alpnet.run import Start
+
+LIMITS = (
+    "For research only; a person checks every result. Structures much smaller than 32 x 32 pixels at the model's"
+    " pixel size rest on a single prototype and are often missed."
+)
+MR_CLIP_TOP = 99.5
+
+
+def make_card(
+    start: Start, settings: AlpnetSettings, dataset: Dataset, data: TrainingData, run: RunFolder
+) -> ModelCard:
+    """Describe the model of a finished run; the weights are added when it is saved."""
+    description = dataset.description
+    licence = description.licence
+    cases = [scan.id for scan in data.scans]
+    last = run.events("metric")[-1:]
+    return ModelCard(
+        name=_safe_name(start.name),
+        title=f"Few-shot {description.modality} ({description.name}, {settings.network.encoder} encoder)",
+        description="SSL-ALPNet trained on superpixels of unlabelled volumes; finds what is outlined for it.",
+        method="alpnet",
+        settings=settings.network.model_dump(mode="json"),
+        preprocessing=preprocessing_of(dataset, data),
+        trained_on=[
+            TrainedOn(
+                dataset=description.name,
+                cases=cases,
+                count=len(cases),
+                licence=licence.name if licence else "not stated",
+                citation=description.citation or "",
+            )
+        ],
+        licence=Licence(
+            name=licence.name if licence else "not stated",
+            permissive=bool(licence and licence.permissive),
+            summary=(licence.text or "") if licence else "The terms of the training data are not stated.",
+            url=(licence.url or "") if licence else "",
+        ),
+        training=Training(
+            command=start.command,
+            seed=settings.seed,
+            steps=settings.optimiser.steps,
+            provenance={**provenance(), "data_sha256": data.fingerprint["sha256"]},
+            settings=settings.model_dump(mode="json"),
+        ),
+        metrics={"training": {k: v for k, v in last[0].items() if k not in ("t", "time")}} if last else {},
+        limits=LIMITS,
+    )
+
+
+def preprocessing_of(dataset: Dataset, data: TrainingData) -> Preprocessing:
+    """How a raw volume becomes like the training volumes.
+
+    The slices keep their own distance: only pixels are resampled.
+    """
+    images = [read_volume(dataset.case(scan.id).image) for scan in data.scans]
+    spacing = [round(statistics.median(image.spacing[axis] for image in images), 4) for axis in (0, 1)]
+    codes = [image.orientation for image in images]
+    window, mean, std = data.raw_units
+    return Preprocessing(
+        modality=dataset.description.modality,
+        orientation=statistics.mode(codes),
+        window=window,
+        clip_top=MR_CLIP_TOP if dataset.description.modality == "MR" else None,
+        spacing=(spacing[0], spacing[1], None),
+        mean=mean,
+        std=std,
+    )
+
+
+def _safe_name(name: str) -> str:
+    """A model's name is a folder's name: lower case, and nothing that a file system minds."""
+    return re.sub(r"[^a-z0-9._-]+", "-", name.lower()).strip("-._") or "alpnet"

@@ -1,0 +1,135 @@
+"""From slices to scores at use: encode once, then compare with any number of structures.
+
+In eval mode neither support nor query features depend on the other, so the encoder runs once a slice
+instead of twice a slice and structure as in the authors' procedure; the scores are the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+
+from SegToolkitLib.methods.alpnet.loss import Pooling, upsample
+from SegToolkitLib.methods.alpnet.network import OUTPUT_STRIDE, ALPNet
+from SegToolkitLib.methods.alpnet.prototypes import (
+    foreground_mode,
+    global_prototypes,
+    local_prototypes,
+    resize_mask,
+    score,
+)
+from SegToolkitLib.training.loop import autocast
+
+
+@dataclass(frozen=True)
+class StructurePrototypes:
+    """What one structure looks like on one or more support slices.
+
+    Attributes:
+        background: [N, C].
+        foreground: [M, C].
+    """
+
+    background: Tensor
+    foreground: Tensor
+
+
+@dataclass
+class Predictor:
+    """A trained network and how it is applied.
+
+    Args:
+        network: moved to ``device`` and set to eval mode here.
+        pooling: the window at use.
+        device: where to compute.
+        precision: see :func:`SegToolkitLib.training.loop.autocast`.
+        batch: slices encoded at once.
+    """
+
+    network: ALPNet
+    pooling: Pooling
+    device: torch.device
+    precision: str = "auto"
+    batch: int = 8
+
+    def __post_init__(self) -> None:
+        self.network.to(self.device, memory_format=torch.channels_last).eval()
+
+    @torch.inference_mode()
+    def encode(self, slices: NDArray[np.float32]) -> Tensor:
+        """Features [B, C, h, w] of z-scored slices [B, H, W]; H and W are padded to multiples of 8."""
+        tensor = torch.as_tensor(np.ascontiguousarray(slices, dtype=np.float32))
+        pad = [(-size) % OUTPUT_STRIDE for size in tensor.shape[-2:]]
+        tensor = F.pad(tensor[:, None], (0, pad[1], 0, pad[0]), mode="replicate")[:, 0]
+        features = []
+        for start in range(0, len(tensor), self.batch):
+            part = tensor[start : start + self.batch].to(self.device)
+            with autocast(self.device, self.precision):
+                features.append(self.network(part).float())
+        return torch.cat(features)
+
+    @torch.inference_mode()
+    def describe(self, shots: Sequence[tuple[Tensor, NDArray]]) -> StructurePrototypes:
+        """Prototypes of a structure, pooled over its shots.
+
+        Args:
+            shots: features [C, h, w] and 0/1 outline [H, W] of each support slice. Slices of several
+                volumes may differ in size: prototypes have no place.
+        """
+        window, threshold = self.pooling.window, self.pooling.threshold
+        front, back, modes = [], [], []
+        for features, outline in shots:
+            size = (features.shape[-2], features.shape[-1])
+            mask = torch.as_tensor(np.ascontiguousarray(outline)).to(self.device).float()[None]
+            pad = [n * OUTPUT_STRIDE - have for n, have in zip(size, mask.shape[-2:], strict=True)]
+            mask = F.pad(mask, (0, pad[1], 0, pad[0]))
+            front.append((features[None], resize_mask(mask, size)))
+            back.append((features[None], resize_mask(1 - mask, size)))
+            modes.append(foreground_mode(front[-1][1], threshold))
+        background = [local_prototypes(f, m, window, threshold) for f, m in back]
+        if not any(len(cells) for cells in background):
+            background = [torch.cat([global_prototypes(f, m) for f, m in back]).mean(0, keepdim=True)]
+        foreground = torch.cat([global_prototypes(f, m) for f, m in front])
+        if "gridconv+" in modes:
+            local = [local_prototypes(f, m, window, threshold) for f, m in front]
+            foreground = torch.cat([*local, foreground])
+        else:
+            foreground = foreground.mean(0, keepdim=True)
+        return StructurePrototypes(torch.cat(background), foreground)
+
+    @torch.inference_mode()
+    def scores(self, features: Tensor, structure: StructurePrototypes, size: Sequence[int]) -> Tensor:
+        """Background and foreground score [B, 2, H, W] of query features [B, C, h, w]; ``size`` (H, W)."""
+        low = torch.cat(
+            [score(features, structure.background)[0], score(features, structure.foreground)[0]], dim=1
+        )
+        padded = (low.shape[-2] * OUTPUT_STRIDE, low.shape[-1] * OUTPUT_STRIDE)
+        return upsample(low, padded)[..., : size[0], : size[1]]
+
+
+def combine(scores: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+    """Merge the scores of several structures into one label map.
+
+    A pixel belongs to the structure with the highest foreground score among those that beat their own
+    background there.
+
+    Args:
+        scores: for each structure [B, 2, H, W].
+
+    Returns:
+        Index of the winning structure + 1, or 0, as [B, H, W] uint8; and the probability [K, B, H, W]
+        of each structure against its background.
+    """
+    stacked = torch.stack(list(scores))
+    background, foreground = stacked[:, :, 0], stacked[:, :, 1]
+    probability = torch.sigmoid(foreground - background)
+    candidate = foreground.masked_fill(foreground <= background, -torch.inf)
+    best, index = candidate.max(0)
+    labels = torch.where(torch.isfinite(best), index + 1, 0).to(torch.uint8)
+    return labels, probability

@@ -1,0 +1,411 @@
+"""Few-shot segmentation of volumes: set the support, then ask.
+
+Source: Ouyang et al., ECCV 2020, section 4.1; several structures, several support volumes, confidence
+and the suggested slice are ours.
+
+Example:
+    >>> from SegToolkitLib.methods.alpnet.segment import FewShotSegmenter
+    >>> from SegToolkitLib.phantom import phantom
+    >>> patient = phantom(seed=1, slices=12)
+    >>> segmenter = FewShotSegmenter.from_model("abdomen-mr-t2-compact", accept_licence=True)
+    >>> segmenter.set_support(patient.image, patient.label, slices=[6], structures={1: "liver"})
+    >>> result = segmenter.segment(patient.image)
+    >>> result.labels.same_grid(patient.image)
+    True
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from skimage.measure import label as connected_components
+from torch import Tensor
+
+from SegToolkitLib.errors import SegToolkitError
+from SegToolkitLib.methods.alpnet.checkpoints import network_from_model
+from SegToolkitLib.methods.alpnet.loss import Pooling
+from SegToolkitLib.methods.alpnet.network import ALPNet
+from SegToolkitLib.methods.alpnet.predictor import Predictor, combine
+from SegToolkitLib.methods.alpnet.settings import NetworkSettings
+from SegToolkitLib.methods.alpnet.slices import Plane, SliceStack, to_slices
+from SegToolkitLib.methods.alpnet.support import PrototypeCache, Query, Source, match, read_outlines
+from SegToolkitLib.models.card import ModelCard
+from SegToolkitLib.models.licence import ensure_accepted
+from SegToolkitLib.models.store import ModelStore
+from SegToolkitLib.volume import Segment, Segmentation, Volume, check_label
+
+SliceRange = tuple[int, int]
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class FewShotResult:
+    """What comes back for one query.
+
+    Attributes:
+        segmentation: labels 1..K on the query's grid, named after the structures.
+        confidence: probability (0..1, float32) of the label shown at each voxel; 0 where nothing was
+            computed (outside the slice range).
+        slice_confidence: expected Dice (0..1) of each computed slice.
+        next_slice: the slice that would profit most from an outline, or None where every computed
+            slice is outlined.
+        axis: 0, 1 or 2: the axis i, j or k of the query along which slices are counted.
+        notes: sentences about choices the person should know of.
+    """
+
+    segmentation: Segmentation
+    confidence: Volume
+    slice_confidence: dict[int, float]
+    next_slice: int | None
+    axis: int
+    notes: tuple[str, ...] = ()
+
+    @property
+    def labels(self) -> Volume:
+        """The label map on the query's grid."""
+        return self.segmentation.labels
+
+
+class FewShotSegmenter:
+    """A trained network, and the outlines it was shown.
+
+    Args:
+        network: trained.
+        card: the model's card; says how slices are prepared.
+        device: torch device, such as "cpu" or "cuda:0".
+        precision: "auto" (mixed on a GPU), "float32" or "bfloat16".
+        batch: slices encoded at once.
+    """
+
+    def __init__(
+        self,
+        network: ALPNet,
+        card: ModelCard,
+        *,
+        device: str = "cpu",
+        precision: str = "auto",
+        batch: int = 8,
+    ) -> None:
+        settings = NetworkSettings.model_validate(card.settings)
+        pooling = Pooling((settings.test_window,) * 2, settings.threshold)
+        self.card = card
+        self.predictor = Predictor(network, pooling, torch.device(device), precision, batch)
+        self.plane: Plane = "acquired"
+        self._sources: list[Source] = []
+        self._segments: dict[str, Segment] = {}
+        self._prototypes = PrototypeCache(self.predictor, self._sources)
+
+    @classmethod
+    def from_model(
+        cls,
+        model: str | Path,
+        *,
+        device: str = "cpu",
+        precision: str = "auto",
+        batch: int = 8,
+        accept_licence: bool = False,
+    ) -> FewShotSegmenter:
+        """Load a model from the store or from a folder.
+
+        Args:
+            model: name in the store, or path of a model folder.
+            accept_licence: accept a licence that is not permissive (once; it is remembered).
+
+        Raises:
+            SegToolkitError: there is no such model, it is damaged, or its licence is not accepted.
+        """
+        entry = ModelStore().find(str(model))
+        network, card = network_from_model(entry.folder)
+        ensure_accepted(card, accept=accept_licence)
+        return cls(network, card, device=device, precision=precision, batch=batch)
+
+    @property
+    def structures(self) -> list[str]:
+        """Names of the structures that have been outlined, in the order of their labels."""
+        return list(self._segments)
+
+    def set_support(
+        self,
+        volume: Volume,
+        label: Volume | Segmentation,
+        slices: Sequence[int] | None = None,
+        structures: Mapping[int, str] | None = None,
+    ) -> None:
+        """Forget earlier outlines and take these; the arguments are those of :meth:`add_support`."""
+        self.clear_support()
+        self.add_support(volume, label, slices, structures)
+
+    def clear_support(self) -> None:
+        """Forget every outline."""
+        self._sources.clear()
+        self._segments.clear()
+        self._prototypes = PrototypeCache(self.predictor, self._sources)
+
+    def add_support(
+        self,
+        volume: Volume,
+        label: Volume | Segmentation,
+        slices: Sequence[int] | None = None,
+        structures: Mapping[int, str] | None = None,
+    ) -> None:
+        """Take outlines of one volume; those of several volumes are used together.
+
+        Args:
+            volume: the outlined volume.
+            label: label map (or segmentation) on the same grid.
+            slices: outlined slices, counted from 0 along the slice axis; None takes all that have one.
+            structures: label value -> name; None takes every value that occurs, with the segment's
+                name or "label N". Equal names of several supports are one structure.
+
+        Raises:
+            SegToolkitError: label and volume differ in grid, or nothing is outlined on the slices.
+        """
+        segmentation = label if isinstance(label, Segmentation) else None
+        labels = check_label(segmentation.labels if segmentation else label, volume)  # type: ignore[arg-type]
+        known = {s.label: s for s in segmentation.segments} if segmentation else {}
+        if structures is None:
+            stack_values = [int(v) for v in np.unique(labels.voxels) if v != 0]
+            structures = {v: known[v].name if v in known else f"label {v}" for v in stack_values}
+        if not structures:
+            raise SegToolkitError(
+                "empty-mask",
+                f"{labels.name or 'The support mask'} is empty.",
+                "Outline the structure on at least one slice.",
+            )
+        stack = to_slices(volume, self.card.preprocessing, self.plane)
+        self._sources.append(read_outlines(stack, labels, dict(structures), slices))
+        for value, name in structures.items():
+            if name not in self._segments:
+                number = len(self._segments) + 1
+                old = known.get(value)
+                colour = old.colour if old else _COLOURS[(number - 1) % len(_COLOURS)]
+                self._segments[name] = Segment(number, name, colour, old.terminology if old else "")
+        self._prototypes = PrototypeCache(self.predictor, self._sources)
+
+    def segment(
+        self,
+        volume: Volume,
+        slices: SliceRange | Mapping[str, SliceRange] | None = None,
+        *,
+        structures: Sequence[str] | None = None,
+        keep_largest: bool = False,
+        keep_outlines: bool = True,
+        parts: int = 3,
+        progress: Progress | None = None,
+    ) -> FewShotResult:
+        """Find the outlined structures in a volume.
+
+        Args:
+            volume: the query; may be a support volume itself.
+            slices: first and last slice (inclusive) that hold the structure, for all structures or by
+                name; None looks on every slice.
+            structures: names to look for; None takes all.
+            keep_largest: keep only the largest connected component of each structure.
+            keep_outlines: on outlined slices of the query itself, return the outline as drawn.
+            parts: slices used of another volume that is outlined on more than these.
+            progress: called with (slices done, slices in all).
+
+        Raises:
+            SegToolkitError: no support yet, an unknown structure, or a range outside the volume.
+        """
+        names = self._check_names(structures)
+        stack = to_slices(volume, self.card.preprocessing, self.plane)
+        bounds = {name: self._bounds(slices, name, stack) for name in names}
+        wanted = sorted({z for name in names for z in _slices_of(bounds[name], len(stack))})
+        shots = {
+            name: self._shots(name, Query(volume, len(stack), bounds[name], parts), wanted) for name in names
+        }
+        labels = np.zeros(stack.pixels.shape, dtype=np.uint8)
+        probability = np.zeros((len(names), *stack.pixels.shape), dtype=np.float16)
+        batch = self.predictor.batch
+        for start in range(0, len(wanted), batch):
+            chosen = wanted[start : start + batch]
+            features = self.predictor.encode(stack.pixels[chosen])
+            scores = [
+                self._scores(name, features, shots[name], chosen, bounds[name], stack.pixels.shape[1:])
+                for name in names
+            ]
+            found, likely = combine(scores)
+            labels[chosen] = found.cpu().numpy()
+            probability[:, chosen] = likely.cpu().numpy()
+            if progress:
+                progress(min(start + batch, len(wanted)), len(wanted))
+        return self._finish(
+            stack, names, labels, probability, wanted, bounds, keep_largest=keep_largest, keep_outlines=keep_outlines
+        )
+
+    def _check_names(self, structures: Sequence[str] | None) -> list[str]:
+        if not self._segments:
+            raise SegToolkitError(
+                "no-support", "No structure has been outlined yet.", "Call set_support before segment."
+            )
+        names = list(self._segments) if structures is None else list(structures)
+        unknown = [name for name in names if name not in self._segments]
+        if unknown:
+            raise SegToolkitError(
+                "unknown-structure",
+                f"{unknown[0]!r} has not been outlined.",
+                f"Outlined structures: {', '.join(self._segments)}.",
+            )
+        return names
+
+    @staticmethod
+    def _bounds(
+        slices: SliceRange | Mapping[str, SliceRange] | None, name: str, stack: SliceStack
+    ) -> SliceRange | None:
+        bounds = slices.get(name) if isinstance(slices, Mapping) else slices
+        if bounds is None:
+            return None
+        first, last = bounds
+        if not 0 <= first <= last < len(stack):
+            raise SegToolkitError(
+                "bad-range",
+                f"The slice range {first} to {last} does not fit {stack.volume.name or 'the volume'},"
+                f" which has slices 0 to {len(stack) - 1}.",
+                "Give the first and the last slice that hold the structure, counted from 0.",
+            )
+        return first, last
+
+    def _shots(self, name: str, query: Query, wanted: list[int]) -> dict[int, tuple[tuple[int, int], ...]]:
+        """For every query slice the (source, slice) pairs that serve it, one of each source."""
+        columns = [
+            [(index, z) for z in match(source, name, query, wanted)]
+            for index, source in enumerate(self._sources)
+            if source.slices_of(name)
+        ]
+        return dict(zip(wanted, zip(*columns, strict=True), strict=True))
+
+    def _scores(
+        self,
+        name: str,
+        features: Tensor,
+        shots: Mapping[int, tuple[tuple[int, int], ...]],
+        slices: Sequence[int],
+        bounds: SliceRange | None,
+        size: Sequence[int],
+    ) -> Tensor:
+        """Scores [B, 2, H, W] of one structure; outside its range the background wins by far."""
+        out = torch.zeros((len(slices), 2, *size), device=features.device)
+        out[:, 1] = -_NEVER
+        groups: dict[tuple[tuple[int, int], ...], list[int]] = {}
+        for position, z in enumerate(slices):
+            if bounds is None or bounds[0] <= z <= bounds[1]:
+                groups.setdefault(shots[z], []).append(position)
+        for group, positions in groups.items():
+            prototypes = self._prototypes.get(name, group)
+            out[positions] = self.predictor.scores(features[positions], prototypes, size)
+        return out
+
+    def _finish(
+        self,
+        stack: SliceStack,
+        names: list[str],
+        labels: NDArray,
+        probability: NDArray,
+        wanted: list[int],
+        bounds: Mapping[str, SliceRange | None],
+        *,
+        keep_largest: bool,
+        keep_outlines: bool,
+    ) -> FewShotResult:
+        """Clean up, go back to the query's grid, and say what is uncertain."""
+        numbers = np.array([0] + [self._segments[name].label for name in names], dtype=np.uint8)
+        quality = {z: expected_dice(probability[:, z], labels[z]) for z in wanted}
+        if keep_largest:
+            labels = largest_components(labels, len(names))
+        shown = np.where(labels > 0, probability.max(0), 1 - probability.max(0)).astype(np.float32)
+        computed = np.zeros(len(stack), dtype=bool)
+        computed[wanted] = True
+        shown[~computed] = 0
+        restored = stack.restore(numbers[labels], label=True)
+        confidence = stack.restore(shown, label=False)
+        own = [source for source in self._sources if source.is_volume(stack.volume)]
+        outlined = {z for source in own for name in names for z in source.slices_of(name)}
+        if keep_outlines and own:
+            restored, confidence = self._as_drawn(restored, confidence, own, names, stack.axis)
+        open_slices = {z: q for z, q in quality.items() if z not in outlined}
+        notes = []
+        if any(bounds[name] is None for name in names) and len(own) < len(self._sources):
+            notes.append(
+                "No slice range was given, so support and query slices were paired by their relative position in"
+                " the two volumes; first and last slice of the structure make the pairing better."
+            )
+        return FewShotResult(
+            Segmentation(restored, [self._segments[name] for name in names]),
+            confidence,
+            quality,
+            min(open_slices, key=lambda z: (open_slices[z], z)) if open_slices else None,
+            stack.axis,
+            tuple(notes),
+        )
+
+    def _as_drawn(
+        self, labels: Volume, confidence: Volume, own: list[Source], names: list[str], axis: int
+    ) -> tuple[Volume, Volume]:
+        """Put outlines back as they were drawn, on the slices where they were drawn."""
+        voxels, sure = labels.voxels.copy(), confidence.voxels.copy()
+        by_slice, sure_by_slice = np.moveaxis(voxels, 2 - axis, 0), np.moveaxis(sure, 2 - axis, 0)
+        for source in own:
+            for name in names:
+                number = self._segments[name].label
+                for z, mask in source.drawn.get(name, {}).items():
+                    plane = by_slice[z]
+                    plane[(plane == number) & ~mask] = 0
+                    plane[mask] = number
+                    sure_by_slice[z][mask] = 1
+        return labels.with_voxels(voxels), confidence.with_voxels(sure)
+
+
+# Scores lie within +-20, so this can never be the best.
+_NEVER = 1e3
+
+# Colours of structures that come without one (Okabe and Ito's, told apart by colour-blind people).
+_COLOURS = [
+    (0.90, 0.62, 0.00),
+    (0.34, 0.71, 0.91),
+    (0.00, 0.62, 0.45),
+    (0.80, 0.47, 0.65),
+    (0.94, 0.89, 0.26),
+    (0.84, 0.37, 0.00),
+    (0.00, 0.45, 0.70),
+]
+
+
+def _slices_of(bounds: SliceRange | None, depth: int) -> range:
+    return range(depth) if bounds is None else range(bounds[0], bounds[1] + 1)
+
+
+def expected_dice(probability: NDArray, labels: NDArray) -> float:
+    """Expected Dice of a slice, were the probabilities true: 2 sum_S p / (|S| + sum p).
+
+    Args:
+        probability: of each structure [K, H, W].
+        labels: 0..K [H, W].
+
+    Returns:
+        Lowest value over the structures; 1 for one that is absent with certainty.
+    """
+    worst = 1.0
+    for index, likely in enumerate(probability.astype(np.float32)):
+        chosen = labels == index + 1
+        mass = float(likely.sum())
+        # One pixel on both sides: a slice with nothing found and no doubt counts as certain.
+        worst = min(worst, (2 * float(likely[chosen].sum()) + 1) / (float(chosen.sum()) + mass + 1))
+    return worst
+
+
+def largest_components(labels: NDArray, structures: int) -> NDArray:
+    """Keep the largest 26-connected component of each label 1..structures of [k, j, i]."""
+    kept = np.zeros_like(labels)
+    for number in range(1, structures + 1):
+        parts = connected_components(labels == number, connectivity=3)
+        if parts.max() > 0:
+            sizes = np.bincount(parts.ravel())
+            sizes[0] = 0
+            kept[parts == sizes.argmax()] = number
+    return kept

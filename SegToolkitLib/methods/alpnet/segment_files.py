@@ -1,0 +1,188 @@
+"""Few-shot segmentation from files to files."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from SegToolkitLib.device import choose_device
+from SegToolkitLib.errors import SegToolkitError
+from SegToolkitLib.evaluation.overlay import overlay_picture
+from SegToolkitLib.events import Reporter
+from SegToolkitLib.methods.alpnet.segment import FewShotResult, FewShotSegmenter
+from SegToolkitLib.methods.alpnet.slices import Plane
+from SegToolkitLib.volume import (
+    Segmentation,
+    Volume,
+    check_range,
+    read_dicom_series,
+    read_segmentation,
+    read_volume,
+    write_segmentation,
+    write_volume,
+)
+
+AXES = "ijk"
+
+
+@dataclass(frozen=True)
+class SupportFile:
+    """An outlined volume on disk; ``slices`` None means every slice with an outline."""
+
+    image: Path
+    mask: Path
+    slices: tuple[int, ...] | None = None
+
+    @classmethod
+    def parse(cls, words: Sequence[str]) -> SupportFile:
+        """Read IMAGE MASK [SLICES].
+
+        Raises:
+            SegToolkitError: another number of words, or slices that are no numbers.
+        """
+        hint = "Write --support IMAGE MASK or --support IMAGE MASK 5,12,20."
+        if not 2 <= len(words) <= 3:
+            raise SegToolkitError("bad-support", f"A support has 2 or 3 parts, {len(words)} were given.", hint)
+        try:
+            slices = tuple(int(z) for z in words[2].split(",")) if len(words) == 3 else None
+        except ValueError as error:
+            raise SegToolkitError("bad-support", f"{words[2]!r} are no slice numbers.", hint) from error
+        return cls(Path(words[0]), Path(words[1]), slices)
+
+
+@dataclass(frozen=True)
+class SegmentJob:
+    """What to segment with what; see ``segtoolkit segment alpnet --help``."""
+
+    model: str
+    supports: Sequence[SupportFile]
+    queries: Sequence[Path]
+    out: Path
+    structures: str | None = None
+    slices: tuple[int, int] | None = None
+    plane: Plane = "acquired"
+    series: str | None = None
+    keep_largest: bool = False
+    confidence: Path | None = None
+    overlay: Path | None = None
+    batch: int = 8
+    device: str = "auto"
+    precision: str = "auto"
+    accept_licence: bool = False
+
+
+def segment_files(job: SegmentJob, reporter: Reporter) -> dict[str, object]:
+    """Read, segment, write.
+
+    Returns:
+        For each query the written file, the suggested next slice and the seconds taken.
+
+    Raises:
+        SegToolkitError: an input is unusable. Results of earlier queries stay.
+    """
+    targets = _targets(job)
+    segmenter = FewShotSegmenter.from_model(
+        job.model,
+        device=str(choose_device(job.device)),
+        precision=job.precision,
+        batch=job.batch,
+        accept_licence=job.accept_licence,
+    )
+    segmenter.plane = job.plane
+    names = parse_structures(job.structures)
+    known: dict[Path, Volume] = {}
+    for support in job.supports:
+        image = known.setdefault(support.image, _read_image(support.image, job.series))
+        segmenter.add_support(image, _read_mask(support.mask), support.slices, names)
+    outputs = []
+    for query, target in zip(job.queries, targets, strict=True):
+        volume = known.get(query) or _read_image(query, job.series)
+        check_range(volume, segmenter.card.preprocessing.modality)
+        started = time.monotonic()
+        result = segmenter.segment(
+            volume,
+            job.slices,
+            keep_largest=job.keep_largest,
+            progress=lambda done, total: reporter.progress("segmenting", done, total),
+        )
+        seconds = time.monotonic() - started
+        write_segmentation(result.segmentation, target)
+        _write_extras(job, volume, result)
+        _tell(result, target, reporter)
+        outputs.append(
+            {
+                "query": str(query),
+                "segmentation": str(target),
+                "next_slice": result.next_slice,
+                "axis": AXES[result.axis],
+                "seconds": round(seconds, 2),
+            }
+        )
+    return {"results": outputs}
+
+
+def parse_structures(text: str | None) -> dict[int, str] | None:
+    """Read "1=liver,4=spleen"; None stays None.
+
+    Raises:
+        SegToolkitError: another form.
+    """
+    if text is None:
+        return None
+    try:
+        pairs = [part.split("=", 1) for part in text.split(",")]
+        return {int(value): name.strip() for value, name in pairs}
+    except ValueError as error:
+        raise SegToolkitError(
+            "bad-structures", f"{text!r} does not name structures.", "Write, say, --structures 1=liver,4=spleen."
+        ) from error
+
+
+def _targets(job: SegmentJob) -> list[Path]:
+    """Where each query's result goes; checked before any work starts."""
+    single = len(job.queries) == 1
+    if single and job.out.suffix and not job.out.is_dir():
+        return [job.out]
+    if not single and (job.confidence or job.overlay):
+        raise SegToolkitError(
+            "several-queries",
+            "A confidence volume or an overlay can be written for one query only.",
+            "Give the queries one by one.",
+        )
+    stems = [query.name.split(".")[0] or "query" for query in job.queries]
+    doubled = next((stem for stem in stems if stems.count(stem) > 1), None)
+    if doubled:
+        raise SegToolkitError(
+            "same-name", f"Two queries are called {doubled!r} and would overwrite each other.", "Rename one."
+        )
+    return [job.out / f"{stem}.seg.nrrd" for stem in stems]
+
+
+def _read_image(path: Path, series: str | None) -> Volume:
+    return read_dicom_series(path, series) if path.is_dir() else read_volume(path)
+
+
+def _read_mask(path: Path) -> Volume | Segmentation:
+    return read_segmentation(path) if path.name.endswith(".seg.nrrd") else read_volume(path, label=True)
+
+
+def _write_extras(job: SegmentJob, volume: Volume, result: FewShotResult) -> None:
+    if job.confidence:
+        write_volume(result.confidence, job.confidence)
+    if job.overlay:
+        names = {s.label: s.name for s in result.segmentation.segments}
+        overlay_picture(volume, result.labels, job.overlay, names=names)
+
+
+def _tell(result: FewShotResult, target: Path, reporter: Reporter) -> None:
+    for note in result.notes:
+        reporter.warning(note)
+    reporter.info(f"Wrote {target}")
+    if result.next_slice is not None:
+        sure = result.slice_confidence[result.next_slice]
+        reporter.info(
+            f"Least certain: slice {result.next_slice} along {AXES[result.axis]} (expected Dice {sure:.2f});"
+            " outline it next if the result is not good enough."
+        )

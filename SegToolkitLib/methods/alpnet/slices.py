@@ -1,0 +1,109 @@
+"""A volume as the stack of slices that the network sees, and the way back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from SegToolkitLib.errors import SegToolkitError
+from SegToolkitLib.methods.alpnet.data import Normalisation
+from SegToolkitLib.models.card import Preprocessing
+from SegToolkitLib.volume import ClipPercentile, Prepared, Reorient, Resample, Volume, Window, prepare
+
+Plane = Literal["acquired", "axial", "coronal", "sagittal"]
+
+# The anatomical pair of letters that names the slice axis of a plane.
+_SLICE_LETTERS = {"axial": "SI", "coronal": "AP", "sagittal": "LR"}
+
+
+@dataclass(frozen=True)
+class SliceStack:
+    """Slices of one volume in the network's orientation and pixel size.
+
+    Slice n of the stack is slice n of the volume along ``axis``: the slice axis is neither flipped nor
+    resampled.
+
+    Attributes:
+        volume: the input.
+        prepared: the steps taken, which can be undone.
+        pixels: z-scored, float32 [n, H, W].
+        axis: 0, 1 or 2: the axis i, j or k of the input along which slices are counted.
+    """
+
+    volume: Volume
+    prepared: Prepared
+    pixels: NDArray[np.float32]
+    axis: int
+
+    def __len__(self) -> int:
+        return len(self.pixels)
+
+    def label(self, label: Volume) -> NDArray:
+        """A label on the input's grid as slices [n, H, W]."""
+        return self.prepared.label(label).voxels
+
+    def restore(self, slices: NDArray, *, label: bool) -> Volume:
+        """Slices [n, H, W] as a volume on the input's grid."""
+        return self.prepared.restore(self.prepared.volume.with_voxels(slices), label=label)
+
+
+def to_slices(volume: Volume, preprocessing: Preprocessing, plane: Plane = "acquired") -> SliceStack:
+    """Bring a volume to the slices that a model was trained on.
+
+    Args:
+        volume: any spacing and orientation.
+        preprocessing: of the model's card.
+        plane: "acquired" takes the axis with the coarsest spacing (the axial one if two are equal).
+
+    Raises:
+        SegToolkitError: the volume has colour, or all its voxels are equal.
+    """
+    if volume.voxels.ndim != 3:
+        raise SegToolkitError(
+            "colour-image",
+            f"{volume.name or 'The image'} has {volume.voxels.shape[-1]} colour channels.",
+            "Convert it to grey values first.",
+        )
+    axis = slice_axis(volume, plane)
+    code = _orientation(volume.orientation, axis, preprocessing.orientation)
+    steps: list = [Reorient(code)]
+    if preprocessing.window is not None:
+        steps.append(Window(*preprocessing.window))
+    if preprocessing.clip_top is not None:
+        steps.append(ClipPercentile(preprocessing.clip_top))
+    in_plane = preprocessing.spacing[:2]
+    if any(value is not None for value in in_plane):
+        steps.append(Resample((in_plane[0], in_plane[1], None)))
+    prepared = prepare(volume, steps)
+    normalise = Normalisation(preprocessing.modality, preprocessing.mean, preprocessing.std)
+    return SliceStack(volume, prepared, normalise(prepared.volume.voxels), axis)
+
+
+def slice_axis(volume: Volume, plane: Plane) -> int:
+    """Axis of the input (0 = i, 1 = j, 2 = k) along which the slices of a plane are counted."""
+    letters = volume.orientation
+    if plane != "acquired":
+        return next(axis for axis in range(3) if letters[axis] in _SLICE_LETTERS[plane])
+    axial = next(axis for axis in range(3) if letters[axis] in _SLICE_LETTERS["axial"])
+    # A picture has one slice along k, whatever its orientation says.
+    thin = [axis for axis in range(3) if volume.voxels.shape[2 - axis] == 1]
+    if thin:
+        return thin[-1]
+    coarsest = max(volume.spacing)
+    return axial if volume.spacing[axial] > 0.99 * coarsest else int(np.argmax(volume.spacing))
+
+
+def _orientation(letters: str, axis: int, trained: str) -> str:
+    """Orientation code with the slice axis last and unflipped, and the two others as in training.
+
+    ``trained`` says how rows and columns run in the model's axial slices; other planes keep its sense
+    of left and right, of front and back, and put the head at the same end as the front.
+    """
+    slice_letter = letters[axis]
+    senses = {frozenset(pair): next(x for x in trained if x in pair) for pair in ("LR", "AP", "SI")}
+    order = ["LR", "AP", "SI"]
+    in_plane = [senses[frozenset(pair)] for pair in order if slice_letter not in pair]
+    return "".join([*in_plane, slice_letter])

@@ -1,0 +1,68 @@
+"""Pseudo-labels as files: made once, found again, and a picture of them."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+from skimage.io import imsave
+
+from SegToolkitLib.atomic import replacing, write_json
+from SegToolkitLib.dataset.validation import read_json
+from SegToolkitLib.errors import SegToolkitError
+from SegToolkitLib.events import Reporter
+from SegToolkitLib.methods.alpnet.superpixels import (
+    SuperpixelSettings,
+    mask_warning,
+    preview,
+    volume_pseudo_labels,
+)
+from SegToolkitLib.volume import Volume, read_volume, write_volume
+
+
+def superpixel_name(options: SuperpixelSettings) -> str:
+    """The authors' name for their setting ("MIDDLE"), else the smallest size in pixels."""
+    middle = (options.scale, options.sigma, options.min_size) == (1.0, 1.0, 400)
+    return "superpix-MIDDLE" if middle else f"superpix-{options.min_size}"
+
+
+def pseudo_labels_of(
+    id: str,
+    image: Volume,
+    options: SuperpixelSettings,
+    folder: Path,
+    reporter: Reporter,
+    workers: int | None = None,
+) -> Volume:
+    """Pseudo-labels of one volume, read from ``folder`` or made and written there.
+
+    The settings are kept beside each file, so labels made with other settings are made again.
+    """
+    stem = folder / f"{superpixel_name(options)}_{id}"
+    file, record = stem.with_name(stem.name + ".nii.gz"), stem.with_name(stem.name + ".json")
+    made_with = {**asdict(options), "shape": list(image.voxels.shape)}
+    if file.exists() and (not record.exists() or read_json(record) == made_with):
+        labels = read_volume(file, label=True)
+        if labels.voxels.shape == image.voxels.shape:
+            return labels.with_voxels(labels.voxels.astype(np.int16))
+        raise SegToolkitError(
+            "superpixels-differ",
+            f"{file} has another size than its image.",
+            "Delete it, or give another folder for the superpixels.",
+        )
+    labels = image.with_voxels(volume_pseudo_labels(image.voxels, options, workers=workers))
+    if complaint := mask_warning(labels.voxels):
+        reporter.warning(f"Case {id}: {complaint}.", "Give another threshold (--fg-threshold).")
+    write_volume(labels, file)
+    write_json(record, made_with)
+    return labels
+
+
+def preview_picture(image: Volume, labels: Volume, path: Path, slices: int = 4) -> None:
+    """Write a picture of the superpixel borders on a few slices of a volume."""
+    depth = len(image.voxels)
+    chosen = [int((n + 0.5) * depth / slices) for n in range(slices)] if depth >= slices else list(range(depth))
+    row = np.concatenate([preview(image.voxels[k], labels.voxels[k]) for k in chosen], axis=1)
+    with replacing(path) as temporary:
+        imsave(temporary, row, check_contrast=False)

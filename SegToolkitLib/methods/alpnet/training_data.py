@@ -1,0 +1,137 @@
+"""The volumes of a training run: read, normalised, and with their pseudo-labels."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from SegToolkitLib.dataset.dataset import Dataset
+from SegToolkitLib.dataset.folds import FoldSplit, fold_split
+from SegToolkitLib.errors import SegToolkitError
+from SegToolkitLib.events import Reporter
+from SegToolkitLib.methods.alpnet.data import Normalisation, Scan
+from SegToolkitLib.methods.alpnet.settings import AlpnetSettings, DataSettings
+from SegToolkitLib.methods.alpnet.superpixel_files import pseudo_labels_of
+from SegToolkitLib.methods.alpnet.superpixels import SuperpixelSettings
+from SegToolkitLib.volume import read_volume
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """What a run trains on.
+
+    Attributes:
+        scans: with pseudo-labels; no annotation among them.
+        normalisation: fitted on these scans.
+        split: of the fold; None where every volume trains.
+        fingerprint: case ids and checksums, for settings.json.
+        window: (low, high) that the preparation mapped to 0..255, or None.
+    """
+
+    scans: list[Scan]
+    normalisation: Normalisation
+    split: FoldSplit | None
+    fingerprint: dict[str, Any]
+    window: tuple[float, float] | None = None
+
+    @property
+    def raw_units(self) -> tuple[tuple[float, float] | None, float | None, float | None]:
+        """Window, mean and standard deviation in the units of the raw images.
+
+        Preparation maps a CT window linearly to 0..255, so z-scoring the windowed HU with statistics
+        carried back gives the same numbers and needs no rescaling at use.
+        """
+        mean, std = self.normalisation.mean, self.normalisation.std
+        if self.window is None or mean is None or std is None:
+            return self.window, mean, std
+        low, high = self.window
+        unit = (high - low) / 255
+        return self.window, low + mean * unit, std * unit
+
+
+def load_training_data(
+    dataset: Dataset, settings: AlpnetSettings, superpixels: Path, reporter: Reporter
+) -> TrainingData:
+    """Read the training volumes of a fold and make (or read) their pseudo-labels.
+
+    Labels are read for one purpose only: in setting 2, to leave out the slices that hold an excluded
+    structure.
+
+    Args:
+        dataset: prepared volumes.
+        settings: fold, setting, superpixel sizes.
+        superpixels: folder of the pseudo-labels; what is missing there is made.
+        reporter: hears of progress and of odd patient masks.
+    """
+    split = split_of(dataset, settings.data)
+    ids = list(split.train) if split else dataset.ids
+    volumes = {id: read_volume(dataset.case(id).image) for id in ids}
+    normalisation = Normalisation.fit(dataset.description.modality, [v.voxels for v in volumes.values()])
+    scans = []
+    for done, id in enumerate(ids, start=1):
+        maps = [
+            pseudo_labels_of(id, volumes[id], options, superpixels, reporter)
+            for options in superpixel_settings(dataset, settings.data)
+        ]
+        excluded = _excluded_slices(dataset, id, settings.data)
+        scans.append(
+            Scan(id, normalisation(volumes[id].voxels), tuple(m.voxels for m in maps), frozenset(excluded))
+        )
+        reporter.progress("superpixels", done, len(ids))
+    fingerprint = {
+        "dataset": dataset.description.name,
+        "cases": ids,
+        "sha256": {id: _checksum(dataset.case(id).image) for id in ids},
+    }
+    return TrainingData(scans, normalisation, split, fingerprint)
+
+
+def split_of(dataset: Dataset, settings: DataSettings) -> FoldSplit | None:
+    """The fold's split, or None where every volume trains."""
+    if settings.fold is None:
+        return None
+    borders = dataset.description.borders(len(dataset.ids))
+    return fold_split(dataset.ids, borders, settings.fold, settings.n_support)
+
+
+def superpixel_settings(dataset: Dataset, settings: DataSettings) -> list[SuperpixelSettings]:
+    """Superpixel settings of a run, one for each size."""
+    threshold = settings.threshold
+    if threshold is None:
+        threshold = dataset.description.foreground_threshold
+    return [
+        SuperpixelSettings(
+            settings.superpixel_scale, settings.superpixel_sigma, size, threshold, settings.superpixel_rule
+        )
+        for size in settings.superpixel_min_sizes
+    ]
+
+
+def _excluded_slices(dataset: Dataset, id: str, settings: DataSettings) -> Sequence[int]:
+    """Slices that hold an excluded structure (setting 2)."""
+    if settings.setting == 1:
+        return ()
+    if not settings.exclude:
+        raise SegToolkitError(
+            "nothing-excluded",
+            "Setting 2 leaves out slices of the tested organs, but none is named.",
+            "Give --exclude with their label ids, or use setting 1.",
+        )
+    label = dataset.case(id).label
+    if label is None:
+        raise SegToolkitError(
+            "no-label",
+            f"Setting 2 needs to know which slices hold the excluded organs, but case {id} has no label.",
+            "Use setting 1, or add the label.",
+        )
+    voxels = read_volume(label, label=True).voxels
+    return [int(k) for k in np.flatnonzero(np.isin(voxels, settings.exclude).any((1, 2)))]
+
+
+def _checksum(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
