@@ -219,10 +219,10 @@ def parse(kind: type[Parsed], values: Mapping[str, Any], source: str) -> Parsed:
 
 
 def card_text(card: ModelCard) -> str:
-    """The card as JSON.
+    """The card as JSON; NaN and infinity become null.
 
     Raises:
-        SegToolkitError: "bad-model-card": a free field holds what JSON cannot (NaN, an array).
+        SegToolkitError: "bad-model-card": a free field holds what JSON cannot (an array, an object).
     """
     try:
         return json.dumps(card.model_dump(mode="json"), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
@@ -230,7 +230,7 @@ def card_text(card: ModelCard) -> str:
         raise SegToolkitError(
             "bad-model-card",
             f"The card of {card.name} cannot be written as JSON ({error}).",
-            "Its metrics, settings and training may hold text, finite numbers, lists and objects only.",
+            "Its metrics, settings and training may hold plain texts, numbers, lists and dicts only.",
         ) from error
 
 

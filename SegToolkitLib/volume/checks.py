@@ -6,6 +6,7 @@ import numpy as np
 
 from SegToolkitLib.errors import SegToolkitError
 from SegToolkitLib.volume.grid import Grid
+from SegToolkitLib.volume.header_errors import not_finite
 from SegToolkitLib.volume.volume import Volume
 
 # Values of a label saved as float may have been interpolated or scaled by a hair.
@@ -27,11 +28,7 @@ def check_finite(volume: Volume) -> Volume:
     if voxels.dtype.kind == "f" and not np.isfinite(voxels).all():
         missing = int(np.isnan(voxels).sum())
         endless = int(np.isinf(voxels).sum())
-        raise SegToolkitError(
-            "not-finite",
-            f"{_named(volume)} has {missing} NaN and {endless} infinite voxels (of {voxels.size}).",
-            "Replace them by the value of the background and save it again.",
-        )
+        raise not_finite(_named(volume), missing, endless, voxels.size)
     return volume
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections import defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,10 +16,13 @@ from SegToolkitLib.errors import SegToolkitError
 from SegToolkitLib.volume.checks import check_finite
 from SegToolkitLib.volume.dicom_stack import Slice, ordered, stacked
 from SegToolkitLib.volume.grid import Shape, Triple
+from SegToolkitLib.volume.header_errors import truncated
 from SegToolkitLib.volume.loading import check_readable, quiet
 from SegToolkitLib.volume.volume import Volume
 
 UID, DESCRIPTION, MODALITY, NUMBER = "0020|000e", "0008|103e", "0008|0060", "0020|0011"
+# Tag, then "UI" and a 16-bit length, or (implicit) a 32-bit length.
+STATED_UID = re.compile(rb"\x20\x00\x0e\x00(?:UI..|.\x00\x00\x00)([0-9.]+)", re.DOTALL)
 POSITION, ORIENTATION, INSTANCE = "0020|0032", "0020|0037", "0020|0013"
 
 
@@ -34,6 +38,8 @@ class DicomSeries:
         files: how many files with images it has.
         shape: [k, j, i] of the volume they make.
         spacing: mm along i, j, k.
+        slices: the headers of its files, in order.
+        damaged: files that say they belong to it but cannot be read.
     """
 
     uid: str
@@ -44,6 +50,7 @@ class DicomSeries:
     shape: Shape
     spacing: Triple
     slices: tuple[Slice, ...] = field(repr=False, compare=False, default=())
+    damaged: tuple[Path, ...] = ()
 
     def __str__(self) -> str:
         size = " x ".join(str(n) for n in self.shape[::-1])
@@ -63,12 +70,17 @@ def list_dicom_series(folder: str | os.PathLike[str]) -> list[DicomSeries]:
             "not-a-folder", f"{root} is not a folder.", "Give the folder of the DICOM files."
         )
     groups: dict[str, list[tuple[Slice, dict[str, str]]]] = defaultdict(list)
+    unreadable: dict[str, list[Path]] = defaultdict(list)
     with quiet():
         for path in sorted(p for p in root.rglob("*") if p.is_file()):
-            found = _slice(path) if _may_be_dicom(path) else None
-            if found:
+            if not _may_be_dicom(path):
+                continue
+            if found := _slice(path):
                 groups[found[1][UID]].append(found)
-    series = [_series(uid, members) for uid, members in groups.items()]
+            else:
+                # Reports and structure sets have no image; but a slice among images is missing one.
+                unreadable[_stated_uid(path)].append(path)
+    series = [_series(uid, members, tuple(unreadable[uid])) for uid, members in groups.items()]
     return sorted(series, key=lambda s: (s.number, s.description, s.uid))
 
 
@@ -104,9 +116,12 @@ def read_dicom_series(folder: str | os.PathLike[str], uid: str | None = None) ->
         raise SegToolkitError(
             "dicom-unknown-series", f"{folder} has no DICOM series {uid}.", f"It has: {listing}."
         )
-    return check_finite(
-        stacked(chosen[0].slices, f"{folder} (series {chosen[0].description or chosen[0].uid})")
-    )
+    picked = chosen[0]
+    if picked.damaged:
+        count = len(picked.damaged)
+        detail = f"{count} of {picked.files + count} files of its series cannot be read"
+        raise truncated(picked.damaged[0], detail)
+    return check_finite(stacked(picked.slices, f"{folder} (series {picked.description or picked.uid})"))
 
 
 def is_dicom(path: Path) -> bool:
@@ -157,7 +172,7 @@ def _slice(path: Path) -> tuple[Slice, dict[str, str]] | None:
     return item, tags
 
 
-def _series(uid: str, members: list[tuple[Slice, dict[str, str]]]) -> DicomSeries:
+def _series(uid: str, members: list[tuple[Slice, dict[str, str]]], damaged: tuple[Path, ...]) -> DicomSeries:
     slices, tags = ordered([m[0] for m in members]), members[0][1]
     first = slices[0]
     depth = sum(s.size[2] for s in slices)
@@ -172,7 +187,15 @@ def _series(uid: str, members: list[tuple[Slice, dict[str, str]]]) -> DicomSerie
         shape=(depth, first.size[1], first.size[0]),
         spacing=(first.spacing[0], first.spacing[1], step),
         slices=tuple(slices),
+        damaged=damaged,
     )
+
+
+def _stated_uid(path: Path) -> str:
+    """The series that a file without readable image says it belongs to (its tag 0020,000e), or ""."""
+    with path.open("rb") as handle:
+        match = STATED_UID.search(handle.read(1 << 16))
+    return match[1].decode() if match else ""
 
 
 def _tag(reader: sitk.ImageFileReader, key: str) -> str:

@@ -31,3 +31,12 @@ def sheared(path: Path) -> SegToolkitError:
         f"{path} has axes that are not at right angles to each other (a tilted gantry?).",
         "Resample the volume onto a right-angled grid first, or use NRRD, which can hold such axes.",
     )
+
+
+def not_finite(name: object, missing: int, endless: int, count: int) -> SegToolkitError:
+    """The error for voxels that are no numbers."""
+    return SegToolkitError(
+        "not-finite",
+        f"{name} has {missing} NaN and {endless} infinite voxels (of {count}).",
+        "Replace them by the value of the background and save it again.",
+    )

@@ -15,8 +15,9 @@ from SegToolkitLib.volume.volume import NOTHING
 
 # Interpolated shares that should be equal differ by float32 rounding.
 TIE = 1e-4
-# Width (voxels) of the smoothing that finds the outline between voxels; measured on spheres and ellipsoids
-# resampled to 1.3 to 4 times coarser spacing and back: 0.97 to 0.98 Dice without, 0.98 to 0.99 with.
+# Width (voxels) of the smoothing that finds the outline between voxels. Measured on spheres of 8 to 12 coarse
+# voxels radius, resampled to 1.3 to 3 times coarser spacing and back: Dice 0.971 to 0.986 without, 0.977 to
+# 0.994 with.
 OUTLINE_SIGMA = 1.0
 OUTLINE_REACH = 3
 # A voxel keeps its own label when smoothed: its share stays on its side of one half by this much.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -121,9 +122,14 @@ def explained(path: Path, error: RuntimeError) -> SegToolkitError:
     if "orthonormal" in low:
         return sheared(path)
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    reason = lines[-1] if lines else "no reason given"
+    # What the libraries put before the reason: class names, addresses, nested function names.
+    reason = (
+        re.sub(r"^(.*ERROR: ?)?(\w+ ?\(0x\w+\): ?)?(\[nrrd\] )?(_?nrrd\w+: )?", "", lines[-1])
+        if lines
+        else ""
+    )
     if any(t in low for t in TRUNCATED_TEXTS):
-        return truncated(path, reason)
+        return truncated(path, reason if "received" in reason else "its voxels cannot be read to the end")
     return SegToolkitError(
         "unreadable-image",
         f"{path} could not be read as an image: {reason}",

@@ -1,7 +1,7 @@
 """NIfTI headers: is the file whole, and does it say one thing about its geometry?
 
-SimpleITK fills what a truncated file lacks with anything, takes a spacing of 0 for 1, and picks one of two
-contradicting geometries with no more than a warning.
+SimpleITK fills what a truncated file lacks with anything, takes NaN for 0 and a spacing of 0 for 1, and picks
+one of two contradicting geometries with no more than a warning.
 """
 
 from __future__ import annotations
@@ -18,27 +18,45 @@ import numpy as np
 
 from SegToolkitLib.errors import SegToolkitError
 from SegToolkitLib.volume.grid import SINGULAR_BELOW, UNIT_LENGTH_TOLERANCE
-from SegToolkitLib.volume.header_errors import CORRECT_HEADER, not_an_image, sheared, truncated
+from SegToolkitLib.volume.header_errors import CORRECT_HEADER, not_an_image, not_finite, sheared, truncated
 
 CHUNK = 1 << 20
 # sform and pixdim are both 32-bit floats that should say the same spacing.
 SPACING_TOLERANCE = 0.01
+# NIfTI's data type codes for real floating-point numbers.
+FLOAT_TYPES = {16: "f4", 64: "f8"}
 # Where NIfTI-1 and NIfTI-2 keep the fields that matter: struct format and byte offset of each.
 LAYOUTS = {
-    348: {"dim": ("8h", 40), "bits": ("h", 72), "pixdim": ("8f", 76), "offset": ("f", 108)}
+    348: {"dim": ("8h", 40), "bits": ("h", 72), "kind": ("h", 70), "pixdim": ("8f", 76), "offset": ("f", 108)}
     | {"code": ("h", 254), "rows": ("12f", 280)},
-    540: {"dim": ("8q", 16), "bits": ("h", 14), "pixdim": ("8d", 104), "offset": ("q", 168)}
+    540: {
+        "dim": ("8q", 16),
+        "bits": ("h", 14),
+        "kind": ("h", 12),
+        "pixdim": ("8d", 104),
+        "offset": ("q", 168),
+    }
     | {"code": ("i", 348), "rows": ("12d", 400)},
 }
 
 
 @dataclass(frozen=True)
 class NiftiHeader:
-    """Size, bytes of voxels, where they start, spacing of the first three axes, sform [3, 4] if in use."""
+    """What of a header is checked.
+
+    Args:
+        size: voxels along each dimension.
+        data_bytes: bytes that the voxels take.
+        offset: where in the file they begin.
+        float_type: how they are stored if they are real floating-point numbers.
+        spacing: of the first three axes.
+        sform: [3, 4], if it is in use.
+    """
 
     size: tuple[int, ...]
     data_bytes: int
     offset: int
+    float_type: np.dtype | None
     spacing: tuple[float, ...]
     sform: np.ndarray | None
 
@@ -62,16 +80,27 @@ def check_nifti(path: Path) -> None:
                 _check_pair(path, header.data_bytes)
                 return
             found = path.stat().st_size
-            if packed:
-                found = len(head)
+            missing = endless = 0
+            if packed or header.float_type:
+                stream.seek(header.offset)
+                found = header.offset
                 # Read to the end: the check sum at the end of a gzip stream finds damage as well.
                 while chunk := stream.read(CHUNK):
+                    wanted = chunk[: max(header.offset + header.data_bytes - found, 0)]
                     found += len(chunk)
+                    if header.float_type:
+                        values = np.frombuffer(
+                            wanted[: len(wanted) - len(wanted) % header.float_type.itemsize],
+                            header.float_type,
+                        )
+                        missing, endless = missing + np.isnan(values).sum(), endless + np.isinf(values).sum()
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:
             raise truncated(path, f"its compressed stream cannot be read to the end ({error})") from error
     promised = header.offset + header.data_bytes
     if found < promised:
         raise truncated(path, f"it holds {found} of the {promised} bytes that its header promises")
+    if missing or endless:
+        raise not_finite(path, int(missing), int(endless), math.prod(header.size))
 
 
 def _parsed(path: Path, head: bytes) -> NiftiHeader:
@@ -94,6 +123,7 @@ def _parsed(path: Path, head: bytes) -> NiftiHeader:
         size=size[:count],
         data_bytes=math.prod(size[:count]) * field["bits"][0] // 8,
         offset=int(field["offset"][0]),
+        float_type=np.dtype(mark + FLOAT_TYPES[kind]) if (kind := field["kind"][0]) in FLOAT_TYPES else None,
         spacing=field["pixdim"][1 : min(count, 3) + 1],
         sform=None if analyze or field["code"][0] < 1 else np.array(field["rows"], float).reshape(3, 4),
     )

@@ -31,7 +31,9 @@ def test_full_precision_keeps_every_bit_and_type(tmp_path: Path) -> None:
     save_model(tmp_path, make_card(), state, half=False)
     loaded = load_state(tmp_path)
     assert loaded.keys() == state.keys()
-    assert all(torch.equal(loaded[key], state[key]) and loaded[key].dtype == state[key].dtype for key in state)
+    assert all(
+        torch.equal(loaded[key], state[key]) and loaded[key].dtype == state[key].dtype for key in state
+    )
 
 
 def test_half_precision_keeps_eleven_bits_and_integers(tmp_path: Path) -> None:

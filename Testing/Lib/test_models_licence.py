@@ -62,7 +62,9 @@ def test_a_licence_is_asked_once(tmp_path: Path) -> None:
     ],
     ids=["model", "licence", "terms", "weights"],
 )
-def test_what_changed_is_asked_again_and_the_rest_is_remembered(tmp_path: Path, changes: dict[str, Any]) -> None:
+def test_what_changed_is_asked_again_and_the_rest_is_remembered(
+    tmp_path: Path, changes: dict[str, Any]
+) -> None:
     person, record = Person(True), tmp_path / "record.json"
     ensure_accepted(a_card(), ask=person, record=record)
     ensure_accepted(a_card(**changes), ask=person, record=record)

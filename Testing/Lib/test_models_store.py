@@ -48,7 +48,9 @@ def test_nothing_is_listed_and_nothing_made_in_a_fresh_home(home: Path) -> None:
     assert not home.exists()
 
 
-def test_environment_comes_before_user_and_user_before_shipped(home: Path, tmp_path: Path, monkeypatch) -> None:
+def test_environment_comes_before_user_and_user_before_shipped(
+    home: Path, tmp_path: Path, monkeypatch
+) -> None:
     places = {
         "environment": tmp_path / "a" / "toy",
         "user": home / ".SegToolkit" / "models" / "toy",
@@ -56,7 +58,9 @@ def test_environment_comes_before_user_and_user_before_shipped(home: Path, tmp_p
     }
     for folder in places.values():
         a_model(folder)
-    monkeypatch.setenv("SEGTOOLKIT_MODELS", os.pathsep.join([str(tmp_path / "a"), "", str(tmp_path / "typo")]))
+    monkeypatch.setenv(
+        "SEGTOOLKIT_MODELS", os.pathsep.join([str(tmp_path / "a"), "", str(tmp_path / "typo")])
+    )
     store = ModelStore()
     for origin, folder in places.items():
         found = store.find("toy")
@@ -84,7 +88,7 @@ def test_an_unusable_model_is_listed_with_the_reason(home: Path) -> None:
     assert "its card says" in problems["cut"]
     assert "holds no model.json" in problems["halfway"]
     assert "'name' is missing" in problems["garbled"]
-    with pytest.raises(SegToolkitError, match="cut cannot be used: .*its card says"):
+    with pytest.raises(SegToolkitError, match=r"cut cannot be used: .*its card says"):
         ModelStore().find("cut")
 
 

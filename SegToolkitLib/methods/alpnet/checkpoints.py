@@ -1,13 +1,14 @@
 """ALPNet's weights: a model's folder, the authors' checkpoints, and the COCO weights they start from.
 
 Source of the keys: the authors' released code and torchvision's DeepLabV3 (section 3.2 of
-methods/alpnet.md). Shapes are compared with a network on the "meta" device, which costs no memory.
+methods/alpnet.md).
 """
 
 from __future__ import annotations
 
 import os
 import re
+from functools import cache
 from pathlib import Path
 from typing import Literal
 
@@ -35,11 +36,8 @@ COCO_PARTS = {
 }
 
 CT_WINDOW = (-125.0, 275.0)  # HU, which the authors map to 0..255
-CHAOS_SPACING = (
-    1.25,
-    1.25,
-    None,
-)  # mm; their slices are resampled to 7.7 mm, but each is segmented by itself
+# mm; their slices lie 7.7 mm apart, but each is segmented by itself.
+CHAOS_SPACING = (1.25, 1.25, None)
 # The authors shrink the scans' own 0.54..0.98 mm by 1.75, so that there is no one right value.
 SABS_SPACING = (1.33, 1.33, None)
 UNKNOWN_LICENCE = Licence(
@@ -58,10 +56,10 @@ def network_from_model(folder: str | os.PathLike[str]) -> tuple[ALPNet, ModelCar
     """
     card, settings = _read_alpnet_card(Path(folder))
     state = load_state(folder, card)
-    network = _on_meta(settings)
+    network = _build(settings)
     own = {key: value for key, value in state.items() if not key.startswith(PASSENGER_PREFIXES)}
     _refuse_misfit(compare_keys(own, _shapes(network)), "model-mismatch", f"The weights of {card.name}")
-    network.to_empty(device="cpu").load_authors_state_dict(state)
+    network.load_authors_state_dict(state)
     return network.eval(), card
 
 
@@ -99,14 +97,14 @@ def import_authors_checkpoint(
     """
     file = Path(file)
     preprocessing = _authors_preprocessing(modality, mean, std)
-    own = _shapes(_on_meta(AUTHORS))
+    own = _authors_shapes()
     state = _with_counters(read_checkpoint(file), own)
     # The passengers are optional, but none may be unknown or of another shape.
     wanted = own | {key: shape for key, shape in passenger_shapes().items() if key in state}
     _refuse_misfit(compare_keys(state, wanted), "key-mismatch", str(file))
-    slug = re.sub(r"[^a-z0-9._-]+", "-", file.stem.lower()).strip("._-")
+    slug = re.sub(r"[^a-z0-9._-]+", "-", file.stem.lower())
     values = {
-        "name": name or f"alpnet-{slug}"[:64],
+        "name": name or f"alpnet-{slug}"[:64].rstrip("._-"),
         "title": f"SSL-ALPNet of the authors' code ({modality}, {file.name})",
         "description": "Imported from a checkpoint of the authors' code.",
         "method": METHOD,
@@ -140,7 +138,7 @@ def export_authors_checkpoint(folder: str | os.PathLike[str], file: str | os.Pat
             "Share it as a model folder.",
         )
     state = _fresh_passengers() | load_state(folder, card)
-    wanted = _shapes(_on_meta(AUTHORS)) | passenger_shapes()
+    wanted = _authors_shapes() | passenger_shapes()
     _refuse_misfit(compare_keys(state, wanted), "model-mismatch", f"The weights of {card.name}")
     with replacing(file) as temporary:
         torch.save({key: state[key] for key in wanted}, temporary)
@@ -228,6 +226,12 @@ def _with_counters(state: dict[str, Tensor], wanted: dict[str, Shape]) -> dict[s
 
 def _authors_preprocessing(modality: str, mean: float | None, std: float | None) -> dict[str, object]:
     if modality != "CT":
+        if mean is not None or std is not None:
+            raise SegToolkitError(
+                "ct-statistics",
+                "Mean and standard deviation were given for MR, where each volume has its own.",
+                "Leave them out, or import the checkpoint as CT.",
+            )
         return {"modality": modality, "clip_top": 99.5, "spacing": CHAOS_SPACING}
     mean, std = hounsfield_statistics(mean, std)
     return {"modality": "CT", "window": CT_WINDOW, "spacing": SABS_SPACING, "mean": mean, "std": std}
@@ -257,8 +261,8 @@ def hounsfield_statistics(
         )
     # No scan of 0..255 has both below 1: those are fractions.
     full = 1.0 if mean <= 1 and std <= 1 else 255.0
-    # Popoviciu: no deviation exceeds half the range.
-    if not (0 < mean < full and 0 < std <= full / 2):
+    # Bhatia and Davis: the variance of values in [0, full] is at most mean (full - mean).
+    if not (std > 0 and std**2 <= mean * (full - mean)):
         raise SegToolkitError("ct-statistics", f"Mean {mean:g} and deviation {std:g} cannot be right.", hint)
     low, high = window
     scale = (high - low) / full
@@ -273,14 +277,22 @@ def _read_alpnet_card(folder: Path) -> tuple[ModelCard, NetworkSettings]:
             f"{card.name} is a model of the method {card.method}, not {METHOD}.",
             "Choose another.",
         )
-    return card, parse(NetworkSettings, card.settings, f"'settings' in {folder / CARD_FILE}")
+    return card, parse(NetworkSettings, card.settings, f"'settings' of {card.name}")
 
 
-def _on_meta(settings: NetworkSettings) -> ALPNet:
-    with torch.device("meta"):
-        return build_network(
-            settings.encoder, channels=settings.channels, compact_widths=settings.compact_widths
-        )
+def _build(settings: NetworkSettings) -> ALPNet:
+    # The seed keeps the caller's random state; the values are replaced.
+    return build_network(
+        settings.encoder,
+        channels=settings.channels,
+        compact_widths=settings.compact_widths,
+        generator_seed=0,
+    )
+
+
+@cache
+def _authors_shapes() -> dict[str, Shape]:
+    return _shapes(_build(AUTHORS))
 
 
 def _shapes(network: ALPNet) -> dict[str, Shape]:

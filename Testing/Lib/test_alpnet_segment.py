@@ -1,0 +1,251 @@
+"""Few-shot segmentation as a person uses it: support, query, grid, range, confidence, suggestion."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from SegToolkitLib.errors import SegToolkitError
+from SegToolkitLib.methods.alpnet.matching import by_chunk, by_nearest_slice, by_relative_position
+from SegToolkitLib.methods.alpnet.segment import FewShotSegmenter, expected_dice, largest_components
+from SegToolkitLib.methods.alpnet.settings import NetworkSettings
+from SegToolkitLib.methods.alpnet.slices import slice_axis, to_slices
+from SegToolkitLib.models.card import Licence, ModelCard, Preprocessing
+from SegToolkitLib.volume import Reorient, Segment, Segmentation, Volume, prepare
+
+SETTINGS = NetworkSettings(encoder="compact", compact_widths=(16, 16, 24, 32), channels=48)
+
+
+def card(spacing: float | None = None) -> ModelCard:
+    return ModelCard(
+        name="test",
+        title="test",
+        method="alpnet",
+        settings=SETTINGS.model_dump(mode="json"),
+        preprocessing=Preprocessing(modality="MR", orientation="LAS", spacing=(spacing, spacing, None)),
+        licence=Licence(name="none", permissive=True),
+    )
+
+
+class IntensityNetwork(torch.nn.Module):
+    """Stands in for a trained encoder: each cell says which grey value it has.
+
+    With it, whatever comes out at the wrong place is the fault of the code around the network.
+    """
+
+    def forward(self, slices: torch.Tensor) -> torch.Tensor:
+        cells = torch.nn.functional.avg_pool2d(slices[:, None], 8)
+        centres = torch.linspace(-3, 3, 13).reshape(1, -1, 1, 1)
+        return torch.exp(-((cells - centres) ** 2) / 0.5)
+
+
+def segmenter(spacing: float | None = None) -> FewShotSegmenter:
+    return FewShotSegmenter(IntensityNetwork(), card(spacing), batch=4)  # type: ignore[arg-type]
+
+
+def patient(depth: int = 6, size: int = 96, seed: int = 0) -> tuple[Volume, Volume]:
+    """A bright and a dark column on a textured background, LAS, 1.5 x 1.5 x 6 mm."""
+    rng = np.random.default_rng(seed)
+    image = rng.normal(100, 4, size=(depth, size, size))
+    label = np.zeros((depth, size, size), dtype=np.uint8)
+    label[:, 8:48, 8:48] = 1
+    label[:, 48:88, 56:88] = 2
+    image[label == 1] += 120
+    image[label == 2] -= 80
+    direction = np.diag([1.0, -1.0, 1.0])
+    return (
+        Volume(image.astype(np.float32), (1.5, 1.5, 6), (10, 20, -30), direction, "patient"),
+        Volume(label, (1.5, 1.5, 6), (10, 20, -30), direction, "outline"),
+    )
+
+
+def dice(a: np.ndarray, b: np.ndarray) -> float:
+    return 2 * float((a & b).sum()) / float(a.sum() + b.sum())
+
+
+@pytest.fixture(scope="module")
+def outlined() -> FewShotSegmenter:
+    tool = segmenter()
+    image, label = patient()
+    tool.set_support(image, label, [2], {1: "bright", 2: "dark"})
+    return tool
+
+
+def test_an_outline_on_one_slice_gives_the_rest_of_the_volume(outlined: FewShotSegmenter) -> None:
+    image, label = patient()
+    result = outlined.segment(image)
+    for number, name in enumerate(("bright", "dark"), start=1):
+        assert dice(result.labels.voxels == number, label.voxels == number) > 0.8, name
+    assert [s.name for s in result.segmentation.segments] == ["bright", "dark"]
+
+
+def test_another_patient_is_segmented_with_the_same_outline(outlined: FewShotSegmenter) -> None:
+    image, label = patient(depth=8, seed=5)
+    result = outlined.segment(image)
+    assert dice(result.labels.voxels == 1, label.voxels == 1) > 0.8
+    assert any("relative position" in note for note in result.notes)
+
+
+@pytest.mark.parametrize("code", ["LAS", "RPI", "SLA", "ASR", "PIR", "IRA"])
+def test_the_result_lies_on_the_querys_grid_whatever_its_orientation(
+    outlined: FewShotSegmenter, code: str
+) -> None:
+    image, label = patient()
+    turned = prepare(image, [Reorient(code)]).volume
+    truth = prepare(label, [Reorient(code)]).volume
+    result = outlined.segment(turned)
+    assert result.labels.same_grid(turned)
+    assert result.confidence.same_grid(turned)
+    assert dice(result.labels.voxels == 1, truth.voxels == 1) > 0.8
+
+
+def test_an_oblique_volume_with_other_pixels_comes_back_on_its_grid() -> None:
+    image, label = patient()
+    angle = np.deg2rad(20)
+    turn = np.array([[np.cos(angle), -np.sin(angle), 0], [np.sin(angle), np.cos(angle), 0], [0, 0, 1.0]])
+    tilted = Volume(image.voxels, image.spacing, image.origin, turn @ image.direction, "tilted")
+    outline = Volume(label.voxels, image.spacing, image.origin, turn @ image.direction, "outline")
+    tool = segmenter(spacing=2.0)
+    tool.set_support(tilted, outline, [2], {1: "bright"})
+    result = tool.segment(tilted)
+    assert result.labels.same_grid(tilted)
+    assert dice(result.labels.voxels == 1, label.voxels == 1) > 0.8
+
+
+def test_a_slice_range_limits_what_is_labelled(outlined: FewShotSegmenter) -> None:
+    image, _ = patient()
+    result = outlined.segment(image, slices=(1, 3))
+    assert result.labels.voxels[1:4].any((1, 2)).all()
+    assert not result.labels.voxels[[0, 4, 5]].any()
+    assert not result.confidence.voxels[[0, 4, 5]].any()
+    assert sorted(result.slice_confidence) == [1, 2, 3]
+
+
+def test_each_structure_may_have_its_own_range(outlined: FewShotSegmenter) -> None:
+    image, _ = patient()
+    labels = outlined.segment(image, slices={"bright": (0, 1), "dark": (3, 5)}).labels.voxels
+    assert set(np.unique(labels[:2])) == {0, 1}
+    assert set(np.unique(labels[3:])) == {0, 2}
+
+
+def test_the_drawn_slice_comes_back_as_it_was_drawn(outlined: FewShotSegmenter) -> None:
+    image, label = patient()
+    assert np.array_equal(outlined.segment(image).labels.voxels[2], label.voxels[2])
+    assert not np.array_equal(
+        outlined.segment(image, keep_outlines=False).labels.voxels[2], label.voxels[2]
+    )
+
+
+def test_the_next_slice_to_outline_is_the_least_certain_open_one(outlined: FewShotSegmenter) -> None:
+    image, label = patient()
+    spoilt = image.voxels.copy()
+    spoilt[4][label.voxels[4] == 1] -= 60  # half way to the background
+    result = outlined.segment(image.with_voxels(spoilt))
+    assert result.next_slice == 4
+    assert result.slice_confidence[4] == min(result.slice_confidence.values())
+    assert result.slice_confidence[4] < result.slice_confidence[3]
+
+
+def test_confidence_is_a_probability_on_every_computed_voxel(outlined: FewShotSegmenter) -> None:
+    image, _ = patient()
+    confidence = outlined.segment(image).confidence.voxels
+    assert confidence.dtype == np.float32
+    assert confidence.min() >= 0.5 - 1e-3
+    assert confidence.max() <= 1
+
+
+def test_several_supports_are_used_together_and_names_keep_their_colours() -> None:
+    tool = segmenter()
+    image, label = patient()
+    other, other_label = patient(seed=3)
+    segments = [Segment(1, "bright", (0.1, 0.2, 0.3), "A~B~C~~D~~")]
+    tool.add_support(image, Segmentation(label, segments), [1], {1: "bright"})
+    tool.add_support(other, other_label, [0, 4], {1: "bright", 2: "dark"})
+    assert tool.structures == ["bright", "dark"]
+    result = tool.segment(patient(seed=8)[0])
+    kept = result.segmentation.segments[0]
+    assert (kept.name, kept.colour, kept.terminology) == ("bright", (0.1, 0.2, 0.3), "A~B~C~~D~~")
+    assert dice(result.labels.voxels == 2, label.voxels == 2) > 0.8
+
+
+def test_support_is_encoded_once_and_every_query_slice_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    tool = segmenter()
+    image, label = patient()
+    tool.set_support(image, label, [1, 4], {1: "bright", 2: "dark"})
+    encoded: list[int] = []
+    original = tool.predictor.encode
+    monkeypatch.setattr(tool.predictor, "encode", lambda s: (encoded.append(len(s)), original(s))[1])
+    for seed in (5, 6):
+        tool.segment(patient(seed=seed)[0])
+    assert sum(encoded) == 2 + 6 + 6
+
+
+def test_largest_component_removes_islands() -> None:
+    labels = np.zeros((3, 8, 8), dtype=np.uint8)
+    labels[:, 1:5, 1:5] = 1
+    labels[0, 7, 7] = 1
+    labels[2, 6, 0] = 2
+    kept = largest_components(labels, 2)
+    assert kept[0, 7, 7] == 0
+    assert (kept == 1).sum() == 48
+    assert (kept == 2).sum() == 1
+
+
+def test_expected_dice_is_one_for_certainty_and_falls_with_doubt() -> None:
+    labels = np.zeros((10, 10), dtype=np.uint8)
+    labels[:5] = 1
+    sure = (labels == 1).astype(np.float32)[None]
+    doubtful = np.where(labels == 1, 0.6, 0.4).astype(np.float32)[None]
+    assert expected_dice(sure, labels) == pytest.approx(1.0)
+    assert expected_dice(doubtful, labels) == pytest.approx((2 * 30 + 1) / (50 + 50 + 1), abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("call", "word"),
+    [
+        (lambda t, i, lab: t.segment(i), "No structure"),
+        (lambda t, i, lab: t.set_support(i, lab, [9]), "Slice 9 does not exist"),
+        (lambda t, i, lab: t.set_support(i, lab.with_voxels(lab.voxels * 0)), "is empty"),
+        (lambda t, i, lab: t.set_support(i, lab, [1], {7: "ghost"}), "ghost is not outlined"),
+        (lambda t, i, lab: (t.set_support(i, lab, [1]), t.segment(i, slices=(3, 99))), "3 to 99"),
+        (lambda t, i, lab: (t.set_support(i, lab, [1]), t.segment(i, structures=["x"])), "'x' has not"),
+        (
+            lambda t, i, lab: t.set_support(i, Volume(lab.voxels[:3], lab.spacing, lab.origin, lab.direction)),
+            "voxels",
+        ),
+    ],
+)
+def test_mistakes_are_told_in_a_sentence_with_a_hint(call, word: str) -> None:  # type: ignore[no-untyped-def]
+    with pytest.raises(SegToolkitError) as error:
+        call(segmenter(), *patient())
+    assert word in error.value.message
+    assert error.value.hint
+
+
+@pytest.mark.parametrize(
+    ("spacing", "shape", "expected"),
+    [((1, 1, 5), (10, 64, 64), 2), ((5, 1, 1), (64, 64, 10), 0), ((1, 1, 1), (64, 64, 64), 2), ((1, 1, 1), (1, 64, 64), 2)],
+)
+def test_slices_are_taken_across_the_coarsest_axis(
+    spacing: tuple[float, float, float], shape: tuple[int, int, int], expected: int
+) -> None:
+    volume = Volume(np.zeros(shape), spacing, (0, 0, 0), np.eye(3))
+    assert slice_axis(volume, "acquired") == expected
+
+
+@pytest.mark.parametrize(("plane", "axis"), [("axial", 2), ("coronal", 1), ("sagittal", 0)])
+def test_slice_numbers_are_those_of_the_volume_in_every_plane(plane: str, axis: int) -> None:
+    image, _ = patient(depth=20)
+    stack = to_slices(image, card().preprocessing, plane)  # type: ignore[arg-type]
+    assert stack.axis == axis
+    own = np.moveaxis(image.voxels, 2 - axis, 0)
+    for z in (0, 7, len(stack) - 1):
+        assert stack.prepared.volume.voxels[z].sum() == pytest.approx(float(own[z].sum()), rel=1e-4)
+
+
+def test_chunks_are_the_authors_and_other_rules_are_by_distance() -> None:
+    assert by_chunk([2, 10, 11, 19, 20, 40], 2, 29, 3) == [0, 0, 1, 1, 2, 2]
+    assert by_chunk([5, 9], 7, 7, 3) == [0, 0]
+    assert by_relative_position([0, 5, 9], 10, [2, 10, 18], 20) == [0, 1, 2]
+    assert by_nearest_slice([0, 4, 6, 30], [2, 8]) == [0, 0, 1, 1]

@@ -1,0 +1,84 @@
+"""Pseudo-labels: the rules the parity cases do not reach."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from SegToolkitLib.errors import SegToolkitError
+from SegToolkitLib.methods.alpnet.superpixels import (
+    SuperpixelSettings,
+    mask_warning,
+    patient_mask,
+    pseudo_labels,
+    relabel,
+    threshold_value,
+    volume_pseudo_labels,
+)
+
+
+def test_present_rule_numbers_what_lies_in_the_mask_without_gaps_raw_zero_included() -> None:
+    raw = np.array([[0, 0, 1], [2, 2, 3], [4, 4, 5]])
+    mask = np.array([[1, 1, 0], [1, 0, 0], [0, 0, 1]], dtype=bool)
+    assert relabel(raw, mask, "present").tolist() == [[1, 1, 0], [2, 0, 0], [0, 0, 3]]
+
+
+def test_compat_rule_drops_raw_zero_and_shifts_the_last() -> None:
+    raw = np.array([[0, 1], [2, 3]])
+    assert relabel(raw, np.ones((2, 2), dtype=bool), "compat").tolist() == [[0, 1], [2, 4]]
+
+
+def test_patient_mask_fills_holes_and_drops_detached_parts() -> None:
+    image = np.zeros((20, 20))
+    image[2:12, 2:12] = 100
+    image[6, 6] = 0
+    image[16:18, 16:18] = 100
+    mask = patient_mask(image, 50)
+    assert mask.sum() == 100
+    assert mask[6, 6]
+    assert not mask[17, 17]
+
+
+def test_an_empty_slice_has_no_pseudo_labels() -> None:
+    assert not pseudo_labels(np.zeros((64, 64)), SuperpixelSettings(), 50.0).any()
+
+
+@pytest.mark.parametrize(
+    ("setting", "expected"),
+    [(12.5, 12.5), ("12.5", 12.5), ("percentile:50", 50.0)],
+)
+def test_thresholds_are_understood(setting: float | str, expected: float) -> None:
+    assert threshold_value(np.arange(101.0), setting) == pytest.approx(expected)
+
+
+def test_otsu_separates_body_from_air() -> None:
+    volume = np.concatenate([np.full(500, 10.0), np.full(500, 400.0)]).reshape(10, 10, 10)
+    assert 10 <= threshold_value(volume, "otsu") < 400
+
+
+@pytest.mark.parametrize("setting", ["half", "percentile:many", "percentile:130"])
+def test_a_threshold_that_makes_no_sense_is_refused(setting: str) -> None:
+    with pytest.raises(SegToolkitError) as error:
+        threshold_value(np.arange(10.0), setting)
+    assert setting in error.value.message
+    assert error.value.hint
+
+
+def test_all_cores_give_what_one_core_gives() -> None:
+    volume = np.random.default_rng(0).normal(100, 30, size=(4, 64, 64))
+    settings = SuperpixelSettings(min_size=60, threshold=0.0)
+    done: list[tuple[int, int]] = []
+    parallel = volume_pseudo_labels(volume, settings, workers=2, progress=lambda *d: done.append(d))
+    assert np.array_equal(parallel, volume_pseudo_labels(volume, settings, workers=1))
+    assert done == [(1, 4), (2, 4), (3, 4), (4, 4)]
+
+
+@pytest.mark.parametrize(("share", "word"), [(0.0, "empty"), (1.0, "air")])
+def test_a_mask_that_looks_wrong_is_said_so(share: float, word: str) -> None:
+    assert word in (mask_warning(np.full((2, 4, 4), share)) or "")
+
+
+def test_a_usual_mask_is_not_complained_about() -> None:
+    labels = np.zeros((2, 4, 4))
+    labels[:, 1:3] = 1
+    assert mask_warning(labels) is None
