@@ -23,7 +23,9 @@ def choose_device(name: str = "auto") -> torch.device:
         device = torch.device(name)
     except RuntimeError as error:
         raise SegToolkitError(
-            "unknown-device", f"There is no kind of device called {name!r}.", "Choose auto, cpu, cuda or cuda:N."
+            "unknown-device",
+            f"There is no kind of device called {name!r}.",
+            "Choose auto, cpu, cuda or cuda:N.",
         ) from error
     missing = (device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count()) or (
         device.type == "mps" and not torch.backends.mps.is_available()

@@ -45,7 +45,9 @@ def _case(slices: int) -> tuple[np.ndarray, np.ndarray, int]:
     return Normalisation("MR")(patient.image.voxels), labels, shown
 
 
-def _authors_procedure(network: ALPNet, pixels: np.ndarray, masks: list[np.ndarray], shown: int) -> np.ndarray:
+def _authors_procedure(
+    network: ALPNet, pixels: np.ndarray, masks: list[np.ndarray], shown: int
+) -> np.ndarray:
     """Encode support and query anew for every slice and structure, one episode at a time."""
     out = np.zeros((len(masks), *pixels.shape), dtype=bool)
     support = torch.from_numpy(pixels[shown])
@@ -62,7 +64,9 @@ def _authors_procedure(network: ALPNet, pixels: np.ndarray, masks: list[np.ndarr
     return out
 
 
-def _our_procedure(predictor: Predictor, pixels: np.ndarray, masks: list[np.ndarray], shown: int) -> np.ndarray:
+def _our_procedure(
+    predictor: Predictor, pixels: np.ndarray, masks: list[np.ndarray], shown: int
+) -> np.ndarray:
     """Encode every slice once, then compare with the prototypes of each structure."""
     features = predictor.encode(pixels)
     out = np.zeros((len(masks), *pixels.shape), dtype=bool)
@@ -115,7 +119,9 @@ def superpixels(slices: int, rounds: int) -> dict[str, Any]:
             started = time.perf_counter()
             labels = volume_pseudo_labels(volume, settings, workers=workers)
             seconds[name] = time.perf_counter() - started
-            found[f"superpixels_per_second_{name}"] = sum(len(np.unique(z)) - 1 for z in labels) / seconds[name]
+            found[f"superpixels_per_second_{name}"] = (
+                sum(len(np.unique(z)) - 1 for z in labels) / seconds[name]
+            )
             found[f"slices_per_second_{name}"] = slices / seconds[name]
         ratios.append(seconds["one_core"] / seconds["all_cores"])
     return {**found, "times_faster": statistics.median(ratios), "cores": os.cpu_count()}
@@ -192,7 +198,10 @@ def main() -> None:
             print(f"    {key:32} {shown:.4g}" if isinstance(shown, float) else f"    {key:32} {shown}")
     machine = {**provenance(), "processor": platform.processor() or platform.machine()}
     path = options.out / f"bench-{time.strftime('%Y%m%d-%H%M%S')}.json"
-    write_json(path, {"machine": machine, "options": {k: str(v) for k, v in vars(options).items()}, "results": results})
+    write_json(
+        path,
+        {"machine": machine, "options": {k: str(v) for k, v in vars(options).items()}, "results": results},
+    )
     print(f"kept as {path}")
 
 

@@ -90,5 +90,7 @@ def _parser() -> argparse.ArgumentParser:
 def _add(parsers: argparse._SubParsersAction, name: str, command: Command) -> None:
     parser = parsers.add_parser(name, help=command.help, description=command.help.capitalize() + ".")
     command.add_arguments(parser)
-    parser.add_argument("--json", action="store_true", help="report to a program: one JSON object a line on stdout")
+    parser.add_argument(
+        "--json", action="store_true", help="report to a program: one JSON object a line on stdout"
+    )
     parser.set_defaults(command=command)

@@ -7,6 +7,10 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+from numpy.typing import NDArray
+
+from SegToolkitLib.cli.options import ask_in_terminal
 from SegToolkitLib.errors import SegToolkitError
 from SegToolkitLib.events import Reporter
 from SegToolkitLib.methods.registry import Command
@@ -18,9 +22,13 @@ STARTER = "abdomen-mr-t2-compact"
 
 
 def _add_arguments(parser: ArgumentParser) -> None:
-    parser.add_argument("--out", type=Path, default=Path("demo"), metavar="FOLDER", help="where to write (default: demo)")
+    parser.add_argument(
+        "--out", type=Path, default=Path("demo"), metavar="FOLDER", help="where to write (default: demo)"
+    )
     parser.add_argument("--image", type=Path, help="your volume (default: a synthetic abdomen)")
-    parser.add_argument("--label", type=Path, help="its label map; one slice of it is shown, the rest is compared")
+    parser.add_argument(
+        "--label", type=Path, help="its label map; one slice of it is shown, the rest is compared"
+    )
     parser.add_argument("--slice", type=int, help="outlined slice (default: the one that shows most)")
     parser.add_argument("--seed", type=int, default=7, help="which synthetic patient (default: 7)")
     parser.add_argument("--model", default=STARTER, help=f"few-shot model (default: {STARTER})")
@@ -29,8 +37,6 @@ def _add_arguments(parser: ArgumentParser) -> None:
 
 
 def _run(options: Namespace, reporter: Reporter) -> dict[str, object]:
-    import numpy as np
-
     from SegToolkitLib.device import choose_device
     from SegToolkitLib.evaluation.overlay import overlay_picture
     from SegToolkitLib.evaluation.tables import write_results
@@ -46,15 +52,20 @@ def _run(options: Namespace, reporter: Reporter) -> dict[str, object]:
     outlined = richest_slice(by_slice) if options.slice is None else options.slice
     if not 0 <= outlined < len(by_slice) or not by_slice[outlined].any():
         raise SegToolkitError(
-            "empty-slice", f"Nothing is outlined on slice {outlined}.", "Choose another with --slice (make demo SLICE=n)."
+            "empty-slice",
+            f"Nothing is outlined on slice {outlined}.",
+            "Choose another with --slice (make demo SLICE=n).",
         )
     structures = {int(v): names.get(int(v), f"label {int(v)}") for v in np.unique(by_slice[outlined]) if v}
     reporter.info(
-        f"{'Synthetic abdomen' if synthetic else options.image}: {' x '.join(map(str, image.voxels.shape[::-1]))} voxels;"
+        f"{'Synthetic abdomen' if synthetic else options.image}, {' x '.join(map(str, image.grid.size))} voxels;"
         f" shown: slice {outlined} with {', '.join(structures.values())}"
     )
     segmenter = FewShotSegmenter.from_model(
-        options.model, device=str(choose_device(options.device)), accept_licence=options.accept_licence
+        options.model,
+        device=str(choose_device(options.device)),
+        accept_licence=options.accept_licence,
+        ask=ask_in_terminal(),
     )
     if not segmenter.card.licence.permissive:
         reporter.info(f"Model terms ({segmenter.card.licence.name}): {segmenter.card.licence.summary}")
@@ -75,7 +86,7 @@ def _run(options: Namespace, reporter: Reporter) -> dict[str, object]:
     write_volume(image, out / "image.nii.gz")
     write_segmentation(result.segmentation, out / "segmentation.seg.nrrd")
     lookup = np.zeros(int(truth.voxels.max()) + 1, dtype=np.uint8)
-    for number, value in enumerate(structures, start=1):
+    for number, value in enumerate(structures, start=1):  # the result numbers them anew
         lookup[value] = number
     picture = out / "overlay.png"
     overlay_picture(
@@ -84,13 +95,21 @@ def _run(options: Namespace, reporter: Reporter) -> dict[str, object]:
         picture,
         truth=truth.with_voxels(lookup[truth.voxels]),
         names={s.label: s.name for s in result.segmentation.segments},
-        title=f"One outlined slice (framed), {seconds:.1f} s" if axis == 2 else f"One outlined slice, {seconds:.1f} s",
+        title=f"One outlined slice (framed), {seconds:.1f} s"
+        if axis == 2
+        else f"One outlined slice, {seconds:.1f} s",
         mark_slices=[outlined] if axis == 2 else [],
         caption="Synthetic phantom, not a patient." if synthetic else "",
     )
     write_results(
         out / "result.json",
-        {"model": options.model, "synthetic": synthetic, "outlined_slice": outlined, "dice": dice, "seconds": seconds},
+        {
+            "model": options.model,
+            "synthetic": synthetic,
+            "outlined_slice": outlined,
+            "dice": dice,
+            "seconds": seconds,
+        },
     )
     for name, value in dice.items():
         reporter.info(f"  Dice {value:.3f}  {name}")
@@ -98,15 +117,15 @@ def _run(options: Namespace, reporter: Reporter) -> dict[str, object]:
     return {"dice": dice, "seconds": round(seconds, 2), "picture": str(picture), "folder": str(out)}
 
 
-def richest_slice(by_slice: object) -> int:
-    """The slice with most structures on it; among those, the one with the largest smallest structure."""
-    import numpy as np
+def richest_slice(by_slice: NDArray) -> int:
+    """The slice of [n, H, W] with most structures; among those, the one with the largest smallest one."""
 
     def rank(z: int) -> tuple[int, int]:
-        _, counts = np.unique(by_slice[z][by_slice[z] > 0], return_counts=True)  # type: ignore[index]
-        return len(counts), int(counts.min(initial=0)) if len(counts) else 0
+        counts = np.bincount(by_slice[z].ravel())[1:]
+        present = counts[counts > 0]
+        return len(present), int(present.min(initial=by_slice[z].size)) if len(present) else 0
 
-    return max(range(len(by_slice)), key=rank)  # type: ignore[arg-type]
+    return max(range(len(by_slice)), key=rank)
 
 
 def _volumes(options: Namespace) -> tuple[Volume, Volume, dict[int, str]]:

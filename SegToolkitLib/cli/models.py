@@ -1,18 +1,79 @@
-"""``segtoolkit models``: list, show, add, remove, import and export models."""
+"""``segtoolkit models``: list, show, add and remove models, and exchange them with the authors' code."""
 
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
+from pathlib import Path
 
 from SegToolkitLib.events import Reporter
-from SegToolkitLib.methods.registry import Command
+from SegToolkitLib.methods.registry import METHODS, Command, commands_of
 
 
 def _add_arguments(parser: ArgumentParser) -> None:
-    pass
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    actions.add_parser("list", help="list the models that can be used").set_defaults(act=_list)
+    show = actions.add_parser("show", help="show a model's card and terms")
+    show.add_argument("model")
+    show.set_defaults(act=_show)
+    add = actions.add_parser("add", help="copy a model folder into your own collection")
+    add.add_argument("folder", type=Path)
+    add.add_argument("--replace", action="store_true", help="replace the model of that name")
+    add.set_defaults(act=_add)
+    remove = actions.add_parser("remove", help="remove a model from your own collection")
+    remove.add_argument("model")
+    remove.set_defaults(act=_remove)
+    for verb, text in (("import", "turn an authors' checkpoint into a model"), ("export", "and back")):
+        methods = actions.add_parser(verb, help=text).add_subparsers(dest="method", required=True)
+        for method in METHODS:
+            command = commands_of(method).get(verb)
+            if command is not None:
+                one = methods.add_parser(method, help=command.help)
+                command.add_arguments(one)
+                one.set_defaults(act=command.run)
 
 
 def _run(options: Namespace, reporter: Reporter) -> dict[str, object]:
+    outputs: dict[str, object] = options.act(options, reporter)
+    return outputs
+
+
+def _list(options: Namespace, reporter: Reporter) -> dict[str, object]:
+    from SegToolkitLib.models.store import ModelStore
+
+    entries = ModelStore().list()
+    for entry in entries:
+        if entry.card is not None and entry.usable:
+            reporter.info(
+                f"{entry.name}  ({entry.card.method}, {entry.card.licence.name}, {entry.origin})  {entry.card.title}"
+            )
+        else:
+            reporter.info(f"{entry.name}  not usable: {entry.problem}")
+    return {"models": [entry.name for entry in entries if entry.usable]}
+
+
+def _show(options: Namespace, reporter: Reporter) -> dict[str, object]:
+    from SegToolkitLib.models.card import card_text
+    from SegToolkitLib.models.store import ModelStore
+
+    entry = ModelStore().find(options.model)
+    assert entry.card is not None  # find returns usable models only
+    reporter.info(card_text(entry.card))
+    return {"folder": str(entry.folder)}
+
+
+def _add(options: Namespace, reporter: Reporter) -> dict[str, object]:
+    from SegToolkitLib.models.store import ModelStore
+
+    entry = ModelStore().add(options.folder, options.replace)
+    reporter.info(f"{entry.name} lies in {entry.folder}")
+    return {"name": entry.name, "folder": str(entry.folder)}
+
+
+def _remove(options: Namespace, reporter: Reporter) -> dict[str, object]:
+    from SegToolkitLib.models.store import ModelStore
+
+    ModelStore().remove(options.model)
+    reporter.info(f"Removed {options.model}")
     return {}
 
 

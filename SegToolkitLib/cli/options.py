@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from argparse import ArgumentParser, ArgumentTypeError
+from collections.abc import Callable
 
 
 def add_device(parser: ArgumentParser) -> None:
@@ -22,6 +24,18 @@ def add_model(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--accept-licence", action="store_true", help="accept the model's licence (asked once for each model)"
     )
+
+
+def ask_in_terminal() -> Callable[[str], bool] | None:
+    """A question on the terminal, or None where nobody is there to answer."""
+    if not sys.stdin.isatty():
+        return None
+
+    def ask(terms: str) -> bool:
+        print(terms, file=sys.stderr)
+        return input("Do you accept these terms? [y/N] ").strip().lower() in ("y", "yes")
+
+    return ask
 
 
 def slice_range(text: str) -> tuple[int, int]:

@@ -14,7 +14,7 @@ import numpy as np
 
 from SegToolkitLib.dataset.description import FILE_NAME, DatasetDescription
 from SegToolkitLib.dataset.nnunet import from_nnunet, is_nnunet
-from SegToolkitLib.dataset.validation import read_json
+from SegToolkitLib.validation import read_json
 from SegToolkitLib.errors import SegToolkitError
 from SegToolkitLib.volume import Volume, check_label, read_volume
 
@@ -76,9 +76,7 @@ class Dataset:
     folder: Path
 
     @classmethod
-    def open(
-        cls, path: str | os.PathLike[str], folder: str | os.PathLike[str] | None = None
-    ) -> Dataset:
+    def open(cls, path: str | os.PathLike[str], folder: str | os.PathLike[str] | None = None) -> Dataset:
         """Open a description file, a folder with dataset.json, or a folder in nnU-Net v2's raw layout.
 
         Args:

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from SegToolkitLib.atomic import write_json
 from SegToolkitLib.dataset.folds import check_borders, even_borders
-from SegToolkitLib.dataset.validation import read_json, validated
+from SegToolkitLib.validation import read_json, validated
 
 FILE_NAME = "dataset.json"
 PERCENTILE = re.compile(r"percentile:(\d+(?:\.\d+)?)")

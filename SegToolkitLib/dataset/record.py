@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from SegToolkitLib.atomic import write_json
-from SegToolkitLib.dataset.validation import read_json
+from SegToolkitLib.validation import read_json
 from SegToolkitLib.errors import SegToolkitError
 
 FILE_NAME = "prepare.json"

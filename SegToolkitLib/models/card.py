@@ -11,7 +11,7 @@ from typing import Annotated, Any, Final, Literal, TypeVar
 from pydantic import BaseModel, Field, FiniteFloat, field_validator, model_validator
 
 from SegToolkitLib.atomic import write_text
-from SegToolkitLib.dataset.validation import read_json, validated
+from SegToolkitLib.validation import read_json, validated
 from SegToolkitLib.errors import SegToolkitError
 from SegToolkitLib.settings import Settings
 

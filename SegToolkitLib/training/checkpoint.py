@@ -51,7 +51,9 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
             "Delete it to resume from the one before it.",
         ) from error
     if not isinstance(state, dict) or "step" not in state:
-        raise SegToolkitError("bad-checkpoint", f"{path} is not a SegToolkit checkpoint.", "Choose another file.")
+        raise SegToolkitError(
+            "bad-checkpoint", f"{path} is not a SegToolkit checkpoint.", "Choose another file."
+        )
     return state
 
 
@@ -63,13 +65,17 @@ def latest_checkpoint(folder: Path) -> dict[str, Any] | None:
 
 def random_state() -> dict[str, Any]:
     """States of torch's, numpy's and Python's global generators, as plain values."""
-    numpy_state = np.random.get_state(legacy=True)
+    numpy_state = np.random.get_state(legacy=True)  # noqa: NPY002 (it is the global state that is saved)
     assert isinstance(numpy_state, tuple)
     version, words, gauss = random.getstate()
     return {
         "torch": torch.get_rng_state(),
         "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
-        "numpy": [numpy_state[0], torch.from_numpy(numpy_state[1].astype(np.int64)), *map(float, numpy_state[2:])],
+        "numpy": [
+            numpy_state[0],
+            torch.from_numpy(numpy_state[1].astype(np.int64)),
+            *map(float, numpy_state[2:]),
+        ],
         "python": [version, list(words), gauss],
     }
 
@@ -80,6 +86,7 @@ def restore_random_state(state: dict[str, Any]) -> None:
     if state["cuda"] and torch.cuda.is_available():
         torch.cuda.set_rng_state_all(state["cuda"])
     name, words, position, has_gauss, cached = state["numpy"]
-    np.random.set_state((name, words.numpy().astype(np.uint32), int(position), int(has_gauss), cached))
+    state_words = words.numpy().astype(np.uint32)
+    np.random.set_state((name, state_words, int(position), int(has_gauss), cached))  # noqa: NPY002
     version, words, gauss = state["python"]
     random.setstate((version, tuple(words), gauss))

@@ -41,9 +41,20 @@ class StepResult:
 class Task(Protocol):
     """What a method brings to the loop."""
 
-    network: nn.Module
-    optimiser: torch.optim.Optimizer
-    scheduler: torch.optim.lr_scheduler.LRScheduler
+    @property
+    def network(self) -> nn.Module:
+        """What is trained."""
+        ...
+
+    @property
+    def optimiser(self) -> torch.optim.Optimizer:
+        """Its optimiser."""
+        ...
+
+    @property
+    def scheduler(self) -> torch.optim.lr_scheduler.LRScheduler:
+        """Stepped after every update."""
+        ...
 
     def samples(self, first: int, last: int) -> Iterator[Any]:
         """Samples of steps ``first`` to ``last - 1``; they depend on the step alone."""

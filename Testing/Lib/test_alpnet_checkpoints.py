@@ -14,7 +14,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from test_models_card import make_card
 from torch import Tensor
 
 import SegToolkitLib.methods.alpnet.checkpoints as checkpoints
@@ -31,6 +30,7 @@ from SegToolkitLib.methods.alpnet.checkpoints import (
 from SegToolkitLib.methods.alpnet.network import build_network
 from SegToolkitLib.models.card import read_card
 from SegToolkitLib.models.folder import save_model
+from test_models_card import make_card
 
 CASE = Path(__file__).parents[1] / "Data" / "parity" / "alpnet" / "encoder_forward.json"
 AUTHORS_SHAPES = {key: tuple(shape) for key, shape in json.loads(CASE.read_text())["state_dict"].items()}

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from test_dataset_chaos import organs, write_scan
 
 from SegToolkitLib.dataset import Dataset
 from SegToolkitLib.errors import SegToolkitError
@@ -18,6 +17,7 @@ from SegToolkitLib.methods.alpnet.classmap import read_class_map
 from SegToolkitLib.methods.alpnet.prepare import PrepareSettings, prepare_dataset, prepare_generic
 from SegToolkitLib.methods.alpnet.protocol import chunk_of, scan_scores, support_slices
 from SegToolkitLib.volume import Volume, onto_grid, read_volume, write_volume
+from test_dataset_chaos import organs, write_scan
 
 ROOT = Path(__file__).parents[2]
 SMALL = PrepareSettings(modality="MR", clip_top=0.5, spacing=(2.0, 2.0, 4.0), size=24)

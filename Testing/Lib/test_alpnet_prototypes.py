@@ -86,7 +86,8 @@ def test_no_gradient_flows_through_the_predicted_mask() -> None:
     loss = alignment_loss(query.requires_grad_(), support, scores, fg, 1 - fg, Pooling((4, 4)))
     loss.backward()
     assert scores.grad is None
-    assert query.grad is not None and query.grad.abs().sum() > 0
+    assert query.grad is not None
+    assert query.grad.abs().sum() > 0
 
 
 def test_an_episode_that_is_all_foreground_is_reported_and_not_guessed() -> None:

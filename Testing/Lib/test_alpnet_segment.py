@@ -132,9 +132,7 @@ def test_each_structure_may_have_its_own_range(outlined: FewShotSegmenter) -> No
 def test_the_drawn_slice_comes_back_as_it_was_drawn(outlined: FewShotSegmenter) -> None:
     image, label = patient()
     assert np.array_equal(outlined.segment(image).labels.voxels[2], label.voxels[2])
-    assert not np.array_equal(
-        outlined.segment(image, keep_outlines=False).labels.voxels[2], label.voxels[2]
-    )
+    assert not np.array_equal(outlined.segment(image, keep_outlines=False).labels.voxels[2], label.voxels[2])
 
 
 def test_the_next_slice_to_outline_is_the_least_certain_open_one(outlined: FewShotSegmenter) -> None:
@@ -211,7 +209,9 @@ def test_expected_dice_is_one_for_certainty_and_falls_with_doubt() -> None:
         (lambda t, i, lab: (t.set_support(i, lab, [1]), t.segment(i, slices=(3, 99))), "3 to 99"),
         (lambda t, i, lab: (t.set_support(i, lab, [1]), t.segment(i, structures=["x"])), "'x' has not"),
         (
-            lambda t, i, lab: t.set_support(i, Volume(lab.voxels[:3], lab.spacing, lab.origin, lab.direction)),
+            lambda t, i, lab: t.set_support(
+                i, Volume(lab.voxels[:3], lab.spacing, lab.origin, lab.direction)
+            ),
             "voxels",
         ),
     ],
@@ -225,7 +225,12 @@ def test_mistakes_are_told_in_a_sentence_with_a_hint(call, word: str) -> None:  
 
 @pytest.mark.parametrize(
     ("spacing", "shape", "expected"),
-    [((1, 1, 5), (10, 64, 64), 2), ((5, 1, 1), (64, 64, 10), 0), ((1, 1, 1), (64, 64, 64), 2), ((1, 1, 1), (1, 64, 64), 2)],
+    [
+        ((1, 1, 5), (10, 64, 64), 2),
+        ((5, 1, 1), (64, 64, 10), 0),
+        ((1, 1, 1), (64, 64, 64), 2),
+        ((1, 1, 1), (1, 64, 64), 2),
+    ],
 )
 def test_slices_are_taken_across_the_coarsest_axis(
     spacing: tuple[float, float, float], shape: tuple[int, int, int], expected: int

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from test_models_card import make_card
 from torch import Tensor
 
 import SegToolkitLib.models.files as files
 from SegToolkitLib.errors import SegToolkitError
 from SegToolkitLib.models.card import read_card, write_card
 from SegToolkitLib.models.folder import load_state, save_model
+from test_models_card import make_card
 
 
 def a_state(seed: int = 0) -> dict[str, Tensor]:

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_models_card import WEIGHTS, make_card
 
 from SegToolkitLib.errors import SegToolkitError
 from SegToolkitLib.models.card import ModelCard
 from SegToolkitLib.models.licence import ensure_accepted
+from test_models_card import WEIGHTS, make_card
 
 TERMS = {
     "name": "CC BY-NC-SA 4.0",

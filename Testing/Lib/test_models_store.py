@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from test_models_card import make_card
 
 import SegToolkitLib.models.search as search
 import SegToolkitLib.models.store as store_module
 from SegToolkitLib.errors import SegToolkitError
 from SegToolkitLib.models.folder import load_state, save_model
 from SegToolkitLib.models.store import ModelStore
+from test_models_card import make_card
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-import parity.alpnet
+import parity.alpnet  # noqa: F401 (registers its checks)
 from parity.case import CHECKS, Case
 
 DEFAULT = Path(__file__).parents[1] / "Data" / "parity"
@@ -20,7 +20,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if not found:
         raise pytest.UsageError(f"no parity case (*.json) below {', '.join(map(str, folders))}")
     metafunc.parametrize(
-        "case_path", [path for path, _ in found], ids=[str(path.relative_to(top).with_suffix("")) for path, top in found]
+        "case_path",
+        [path for path, _ in found],
+        ids=[str(path.relative_to(top).with_suffix("")) for path, top in found],
     )
 
 

@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from volume_cases import oblique
 
 from SegToolkitLib.errors import SegToolkitError
 from SegToolkitLib.volume import (
@@ -16,6 +15,7 @@ from SegToolkitLib.volume import (
     read_volume,
     write_volume,
 )
+from volume_cases import oblique
 
 
 def _nifti(path: Path, **changes) -> Path:

@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from volume_cases import oblique
 
 from SegToolkitLib.errors import SegToolkitError
 from SegToolkitLib.volume import (
@@ -11,6 +10,7 @@ from SegToolkitLib.volume import (
     check_not_empty,
     check_range,
 )
+from volume_cases import oblique
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from volume_cases import write_dicom
 
 from SegToolkitLib.errors import SegToolkitError
 from SegToolkitLib.volume import (
@@ -13,6 +12,7 @@ from SegToolkitLib.volume import (
     read_dicom_series,
     read_volume,
 )
+from volume_cases import write_dicom
 
 
 def test_mixed_dicom_folder_is_listed_and_one_series_picked(tmp_path, capfd):

@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from volume_cases import oblique
 
 from SegToolkitLib.errors import SegToolkitError
 from SegToolkitLib.volume import (
@@ -11,6 +10,7 @@ from SegToolkitLib.volume import (
     read_volume,
     write_volume,
 )
+from volume_cases import oblique
 
 FORMATS = [".nii", ".nii.gz", ".nrrd", ".mha"]
 TYPES = ["uint8", "int8", "int16", "uint16", "int32", "int64", "float32", "float64"]

@@ -4,17 +4,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from volume_cases import (
-    DIRECTIONS,
-    codes,
-    dice,
-    directions,
-    ellipsoid,
-    label_volumes,
-    origins,
-    rotation,
-    spacings,
-)
 
 from SegToolkitLib.volume import (
     CropBox,
@@ -25,6 +14,17 @@ from SegToolkitLib.volume import (
     Volume,
     onto_grid,
     prepare,
+)
+from volume_cases import (
+    DIRECTIONS,
+    codes,
+    dice,
+    directions,
+    ellipsoid,
+    label_volumes,
+    origins,
+    rotation,
+    spacings,
 )
 
 FEW = settings(max_examples=60, deadline=None)

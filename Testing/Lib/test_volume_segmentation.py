@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from volume_cases import oblique
 
 from SegToolkitLib.errors import SegToolkitError
 from SegToolkitLib.volume import (
@@ -16,6 +15,7 @@ from SegToolkitLib.volume import (
     write_segmentation,
     write_volume,
 )
+from volume_cases import oblique
 
 LIVER = (
     "Segmentation category and type - 3D Slicer General Anatomy list"

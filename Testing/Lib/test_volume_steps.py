@@ -4,9 +4,6 @@ import json
 
 import numpy as np
 import pytest
-from volume_cases import (
-    ellipsoid,
-)
 
 from SegToolkitLib.errors import SegToolkitError
 from SegToolkitLib.volume import (
@@ -20,6 +17,9 @@ from SegToolkitLib.volume import (
     Window,
     ZScore,
     prepare,
+)
+from volume_cases import (
+    ellipsoid,
 )
 
 

@@ -189,7 +189,9 @@ def change_intensity(image: Array, change: Intensity) -> Array:
     return changed.astype(np.float32)
 
 
-def apply_view(image: Array, masks: Array, view: View, ranges: AugmentRanges) -> tuple[Array, NDArray[np.uint8]]:
+def apply_view(
+    image: Array, masks: Array, view: View, ranges: AugmentRanges
+) -> tuple[Array, NDArray[np.uint8]]:
     """Make one view of a slice and of the masks on it.
 
     Args:
@@ -204,7 +206,7 @@ def apply_view(image: Array, masks: Array, view: View, ranges: AugmentRanges) ->
     # The background's one-hot channel rides along because the authors take the argmax after
     # rounding: outside the warped slice both channels are 0, which is background.
     planes = np.concatenate([image[None], masks]).astype(np.float32)
-    planes = warp_affine(planes, affine_matrix(view, image.shape[:2]))  # type: ignore[arg-type]
+    planes = warp_affine(planes, affine_matrix(view, image.shape[:2]))
     planes = warp_elastic(planes, displacement(view.noise, ranges.elastic_alpha, ranges.elastic_sigma))
     moved = adjust_gamma(planes[0], view.gamma)
     if view.intensity is not None:

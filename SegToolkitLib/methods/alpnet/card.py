@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from SegToolkitLib.methods.alpnet.run import Start
 
 LIMITS = (
-    "For research only; a person checks every result. Structures much smaller than 32 x 32 pixels at the model's"
-    " pixel size rest on a single prototype and are often missed."
+    "For research only; a person checks every result. Structures much smaller than 32 x 32 pixels at the"
+    " model's pixel size rest on a single prototype and are often missed."
 )
 MR_CLIP_TOP = 99.5
 

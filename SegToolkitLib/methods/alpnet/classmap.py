@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from SegToolkitLib.atomic import write_json
 from SegToolkitLib.dataset.dataset import Dataset
-from SegToolkitLib.dataset.validation import read_json
+from SegToolkitLib.validation import read_json
 from SegToolkitLib.errors import SegToolkitError
 from SegToolkitLib.volume import read_volume
 

@@ -216,7 +216,7 @@ def _support_ids(split: FoldSplit, settings: ProtocolSettings) -> list[str]:
     except IndexError as error:
         raise SegToolkitError(
             "bad-support-index",
-            f"The support index {list(settings.support_index)} does not fit the {len(validation)} validation scans.",
+            f"The support index {list(settings.support_index)} does not fit {len(validation)} validation scans.",
             f"Use -1 for the last one, or 0 to {len(validation) - 1}.",
         ) from error
 
@@ -239,7 +239,8 @@ def summary(rows: Sequence[ScanResult]) -> dict[str, dict[str, float]]:
             if (values := [getattr(r, measure) for r in rows if r.fold == fold and r.organ == organ])
         }
         means = {
-            organ: 100 * statistics.fmean([v for (_, o), v in by_fold.items() if o == organ]) for organ in organs
+            organ: 100 * statistics.fmean([v for (_, o), v in by_fold.items() if o == organ])
+            for organ in organs
         }
         per_fold = [
             100 * statistics.fmean([v for (f, _), v in by_fold.items() if f == fold]) for fold in folds

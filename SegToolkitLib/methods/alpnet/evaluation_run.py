@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +37,7 @@ class EvaluationOptions:
     untrained: bool = False
     folds: tuple[int, ...] = ()
     organs: str | None = None
-    protocol: ProtocolSettings = ProtocolSettings()
+    protocol: ProtocolSettings = field(default_factory=ProtocolSettings)
     window: int | None = None
     precision: str = "auto"
     batch: int = 8
@@ -46,7 +46,9 @@ class EvaluationOptions:
     accept_licence: bool = False
 
 
-def evaluate_folds(dataset: Dataset, options: EvaluationOptions, out: Path, reporter: Reporter) -> dict[str, object]:
+def evaluate_folds(
+    dataset: Dataset, options: EvaluationOptions, out: Path, reporter: Reporter
+) -> dict[str, object]:
     """Evaluate, write ``scans.csv``, ``results.json`` and pictures, and say the table.
 
     A model that was trained on a scan it is tested on is refused.
@@ -61,7 +63,11 @@ def evaluate_folds(dataset: Dataset, options: EvaluationOptions, out: Path, repo
         network, settings, normalisation = _load(dataset, name, split.validation, split.train, options)
         window = options.window or settings.test_window
         predictor = Predictor(
-            network, Pooling((window, window), settings.threshold), options.device, options.precision, options.batch
+            network,
+            Pooling((window, window), settings.threshold),
+            options.device,
+            options.precision,
+            options.batch,
         )
         keeper = _Keeper(out, fold, dataset, options)
         rows += evaluate_fold(
@@ -76,7 +82,9 @@ def evaluate_folds(dataset: Dataset, options: EvaluationOptions, out: Path, repo
             keep=keeper,
         )
     if not rows:
-        raise SegToolkitError("no-result", "No query scan holds a tested organ.", "Choose other folds or organs.")
+        raise SegToolkitError(
+            "no-result", "No query scan holds a tested organ.", "Choose other folds or organs."
+        )
     table = summary(rows)
     write_csv(out / "scans.csv", rows)
     results: dict[str, Any] = {
@@ -109,7 +117,7 @@ def choose_organs(dataset: Dataset, text: str | None) -> list[str]:
         raise SegToolkitError(
             "unknown-structure",
             f"{dataset.description.name} has no structure {unknown[0]!r}.",
-            f"It has {', '.join(labels)}; test groups are {', '.join(dataset.description.test_groups) or 'none'}.",
+            f"It has {', '.join(labels)}; test groups: {', '.join(dataset.description.test_groups) or 'none'}.",
         )
     return names
 
@@ -120,7 +128,9 @@ def _plan(dataset: Dataset, options: EvaluationOptions) -> list[tuple[int, str |
         every = range(len(dataset.description.borders(len(dataset.ids))) - 1)
         return [(fold, None) for fold in options.folds or every]
     if not options.models:
-        raise SegToolkitError("no-model", "No model is given.", "Give --model FOLDER, 0=FOLDER for each fold, or --untrained.")
+        raise SegToolkitError(
+            "no-model", "No model is given.", "Give --model FOLDER, 0=FOLDER for each fold, or --untrained."
+        )
     plan: list[tuple[int, str | None]] = []
     for text in options.models:
         number, equals, name = text.partition("=")
@@ -143,7 +153,9 @@ def _load(
     if modality == "MR":
         normalisation = Normalisation("MR")
     else:
-        normalisation = Normalisation.fit(modality, [read_volume(dataset.case(id).image).voxels for id in train])
+        normalisation = Normalisation.fit(
+            modality, [read_volume(dataset.case(id).image).voxels for id in train]
+        )
     if name is None:
         fresh = NetworkSettings(encoder="compact")
         network = build_network("compact", compact_widths=fresh.compact_widths, generator_seed=1234)
@@ -154,7 +166,7 @@ def _load(
     if seen & set(validation):
         raise SegToolkitError(
             "trained-on-test",
-            f"The model {card.name} was trained on case {sorted(seen & set(validation))[0]}, which this fold tests.",
+            f"The model {card.name} was trained on case {min(seen & set(validation))}, which this fold tests.",
             "Evaluate each model on the fold that it left out (FOLD=MODEL).",
         )
     return network, NetworkSettings.model_validate(card.settings), normalisation

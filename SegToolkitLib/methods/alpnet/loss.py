@@ -92,7 +92,9 @@ def alignment_loss(
     target[foreground == 1] = 1
     target[background == 1] = 0
     per_shot = [
-        F.cross_entropy(upsample(low[shot, None], target.shape[-2:]), target[shot, None], ignore_index=IGNORED)
+        F.cross_entropy(
+            upsample(low[shot, None], target.shape[-2:]), target[shot, None], ignore_index=IGNORED
+        )
         for shot in range(len(support))
     ]
     return torch.stack(per_shot).mean()

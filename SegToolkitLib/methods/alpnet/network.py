@@ -88,6 +88,7 @@ class DilatedResNet(nn.Module):
         self.bn1 = nn.BatchNorm2d(widths[0])
         self.maxpool = nn.MaxPool2d(3, stride=2, padding=1)
         channels = widths[0]
+        layers: list[nn.Sequential] = []
         strides, dilations = (1, 2, 1, 1), (1, 1, 2, 4)
         for index, (depth, width) in enumerate(zip(depths, widths, strict=True)):
             blocks = []
@@ -98,7 +99,9 @@ class DilatedResNet(nn.Module):
                 project = first and (stride != 1 or channels != width * block.expansion)
                 blocks.append(block(channels, width, stride, dilation, project))
                 channels = width * block.expansion
-            setattr(self, f"layer{index + 1}", nn.Sequential(*blocks))
+            layers.append(nn.Sequential(*blocks))
+        # Named one by one, because the names are checkpoint keys.
+        self.layer1, self.layer2, self.layer3, self.layer4 = layers
         self.out_channels = channels
 
     def forward(self, x: Tensor) -> Tensor:

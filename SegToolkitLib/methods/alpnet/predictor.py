@@ -59,7 +59,8 @@ class Predictor:
     batch: int = 8
 
     def __post_init__(self) -> None:
-        self.network.to(self.device, memory_format=torch.channels_last).eval()
+        self.network.to(self.device).eval()
+        self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     @torch.inference_mode()
     def encode(self, slices: NDArray[np.float32]) -> Tensor:

@@ -14,7 +14,7 @@ import SimpleITK as sitk
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from SegToolkitLib.dataset.validation import validated
+from SegToolkitLib.validation import validated
 from SegToolkitLib.errors import SegToolkitError
 
 Array = NDArray[Any]

@@ -107,7 +107,7 @@ def run_training(
 def seed_everything(seed: int) -> None:
     """Seed the global generators; everything drawn for episodes has generators of its own."""
     torch.manual_seed(seed)
-    np.random.seed(seed)
+    np.random.seed(seed)  # noqa: NPY002 (the global state that other libraries use)
 
 
 def _sampler(settings: AlpnetSettings, data: TrainingData) -> EpisodeSampler:
@@ -130,7 +130,10 @@ def _initial_network(settings: AlpnetSettings, start: Start, reporter: Reporter)
     )
     coco = start.coco
     if start.download_coco:
-        coco = download_coco(Path.home() / ".SegToolkit" / "downloads", reporter)
+        coco = download_coco(
+            Path.home() / ".SegToolkit" / "downloads",
+            lambda done, total: reporter.progress("download", done, total),
+        )
     if coco is not None:
         load_coco(network, coco)
     elif settings.network.encoder == "resnet101":

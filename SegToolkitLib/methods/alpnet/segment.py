@@ -109,19 +109,21 @@ class FewShotSegmenter:
         precision: str = "auto",
         batch: int = 8,
         accept_licence: bool = False,
+        ask: Callable[[str], bool] | None = None,
     ) -> FewShotSegmenter:
         """Load a model from the store or from a folder.
 
         Args:
             model: name in the store, or path of a model folder.
             accept_licence: accept a licence that is not permissive (once; it is remembered).
+            ask: shows the terms and returns whether they are accepted, where they are not yet.
 
         Raises:
             SegToolkitError: there is no such model, it is damaged, or its licence is not accepted.
         """
         entry = ModelStore().find(str(model))
         network, card = network_from_model(entry.folder)
-        ensure_accepted(card, accept=accept_licence)
+        ensure_accepted(card, accept=accept_licence, ask=ask)
         return cls(network, card, device=device, precision=precision, batch=batch)
 
     @property
@@ -236,7 +238,14 @@ class FewShotSegmenter:
             if progress:
                 progress(min(start + batch, len(wanted)), len(wanted))
         return self._finish(
-            stack, names, labels, probability, wanted, bounds, keep_largest=keep_largest, keep_outlines=keep_outlines
+            stack,
+            names,
+            labels,
+            probability,
+            wanted,
+            bounds,
+            keep_largest=keep_largest,
+            keep_outlines=keep_outlines,
         )
 
     def _check_names(self, structures: Sequence[str] | None) -> list[str]:
@@ -332,8 +341,8 @@ class FewShotSegmenter:
         notes = []
         if any(bounds[name] is None for name in names) and len(own) < len(self._sources):
             notes.append(
-                "No slice range was given, so support and query slices were paired by their relative position in"
-                " the two volumes; first and last slice of the structure make the pairing better."
+                "No slice range was given, so support and query slices were paired by their relative position"
+                " in the two volumes; first and last slice of the structure make the pairing better."
             )
         return FewShotResult(
             Segmentation(restored, [self._segments[name] for name in names]),

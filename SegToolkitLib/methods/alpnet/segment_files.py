@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,7 +44,9 @@ class SupportFile:
         """
         hint = "Write --support IMAGE MASK or --support IMAGE MASK 5,12,20."
         if not 2 <= len(words) <= 3:
-            raise SegToolkitError("bad-support", f"A support has 2 or 3 parts, {len(words)} were given.", hint)
+            raise SegToolkitError(
+                "bad-support", f"A support has 2 or 3 parts, {len(words)} were given.", hint
+            )
         try:
             slices = tuple(int(z) for z in words[2].split(",")) if len(words) == 3 else None
         except ValueError as error:
@@ -71,6 +73,7 @@ class SegmentJob:
     device: str = "auto"
     precision: str = "auto"
     accept_licence: bool = False
+    ask: Callable[[str], bool] | None = None
 
 
 def segment_files(job: SegmentJob, reporter: Reporter) -> dict[str, object]:
@@ -89,6 +92,7 @@ def segment_files(job: SegmentJob, reporter: Reporter) -> dict[str, object]:
         precision=job.precision,
         batch=job.batch,
         accept_licence=job.accept_licence,
+        ask=job.ask,
     )
     segmenter.plane = job.plane
     names = parse_structures(job.structures)
@@ -136,7 +140,9 @@ def parse_structures(text: str | None) -> dict[int, str] | None:
         return {int(value): name.strip() for value, name in pairs}
     except ValueError as error:
         raise SegToolkitError(
-            "bad-structures", f"{text!r} does not name structures.", "Write, say, --structures 1=liver,4=spleen."
+            "bad-structures",
+            f"{text!r} does not name structures.",
+            "Write, say, --structures 1=liver,4=spleen.",
         ) from error
 
 

@@ -18,37 +18,37 @@ class NetworkSettings(Settings):
 
     encoder: Literal["resnet101", "compact"] = "resnet101"
     compact_widths: tuple[int, int, int, int] = Field(
-        (32, 64, 128, 256), description="channels of the compact encoder's four layers"
+        default=(32, 64, 128, 256), description="channels of the compact encoder's four layers"
     )
-    channels: int = Field(256, ge=8, le=2048, description="channels of the prototype space")
-    train_window: int = Field(4, ge=1, le=64, description="pooling window in training, in feature cells")
-    test_window: int = Field(2, ge=1, le=64, description="pooling window at use, in feature cells")
-    threshold: float = Field(0.95, ge=0, lt=1, description="mask coverage above which a window counts")
+    channels: int = Field(default=256, ge=8, le=2048, description="channels of the prototype space")
+    train_window: int = Field(default=4, ge=1, le=64, description="window in training, in feature cells")
+    test_window: int = Field(default=2, ge=1, le=64, description="pooling window at use, in feature cells")
+    threshold: float = Field(default=0.95, ge=0, lt=1, description="mask coverage that makes a window count")
 
 
 class OptimiserSettings(Settings):
     """Optimiser, schedule and length of the run."""
 
     name: Literal["sgd", "adamw"] = "sgd"
-    learning_rate: float = Field(1e-3, gt=0, le=10)
-    momentum: float = Field(0.9, ge=0, lt=1, description="of SGD")
-    weight_decay: float = Field(5e-4, ge=0, le=1)
-    schedule: Literal["steps", "onecycle"] = "steps"
-    decay: float = Field(0.95, gt=0, le=1, description='factor of schedule "steps"')
-    decay_every: int = Field(1000, ge=1, description='steps between two decays of schedule "steps"')
-    steps: int = Field(100_100, ge=1)
-    pairs_per_step: int = Field(1, ge=1, le=64, description="slices (support and query view) a step")
+    learning_rate: float = Field(default=1e-3, gt=0, le=10)
+    momentum: float = Field(default=0.9, ge=0, lt=1, description="of SGD")
+    weight_decay: float = Field(default=5e-4, ge=0, le=1)
+    schedule: Literal["steps", "cosine"] = "steps"
+    decay: float = Field(default=0.95, gt=0, le=1, description='factor of schedule "steps"')
+    decay_every: int = Field(default=1000, ge=1, description='steps between two decays of schedule "steps"')
+    steps: int = Field(default=100_100, ge=1)
+    pairs_per_step: int = Field(default=1, ge=1, le=64, description="slices (support and query view) a step")
 
 
 class EpisodeSettings(Settings):
     """What the training episodes are made of."""
 
-    structures: int = Field(1, ge=1, le=64, description="superpixels drawn on each slice")
+    structures: int = Field(default=1, ge=1, le=64, description="superpixels drawn on each slice")
     draw_rule: Literal["present", "authors"] = "present"
-    augmentation: str = Field("sabs_aug", description="name of the augmentation ranges")
-    background_weight: float = Field(0.05, gt=0, le=1, description="class weight of the background")
+    augmentation: str = Field(default="sabs_aug", description="name of the augmentation ranges")
+    background_weight: float = Field(default=0.05, gt=0, le=1, description="class weight of the background")
     epoch_length: int | None = Field(
-        None, ge=1, description="slices in a pass over the data; the authors use 1000 for MR"
+        default=None, ge=1, description="slices in a pass over the data; the authors use 1000 for MR"
     )
 
     @field_validator("augmentation")
@@ -62,20 +62,21 @@ class EpisodeSettings(Settings):
 class DataSettings(Settings):
     """Which volumes, and how their pseudo-labels are made."""
 
-    fold: int | None = Field(0, ge=0, description="fold left out; null trains on every volume")
-    setting: Literal[1, 2] = Field(1, description="2 leaves out slices that hold a tested organ")
+    fold: int | None = Field(default=0, ge=0, description="fold left out; null trains on every volume")
+    setting: Literal[1, 2] = Field(default=1, description="2 leaves out slices that hold a tested organ")
     exclude: list[int] = Field(
         default_factory=list, description="label ids of the structures that setting 2 leaves out"
     )
-    n_support: int = Field(1, ge=1, description="validation scans that serve as support")
-    superpixel_scale: float = Field(1.0, gt=0)
-    superpixel_sigma: float = Field(1.0, ge=0)
+    n_support: int = Field(default=1, ge=1, description="validation scans that serve as support")
+    superpixel_scale: float = Field(default=1.0, gt=0)
+    superpixel_sigma: float = Field(default=1.0, ge=0)
     superpixel_min_sizes: list[Annotated[int, Field(ge=1)]] = Field(
-        [400], min_length=1, description="pixels; several sizes are drawn from evenly"
+        default=[400], min_length=1, description="pixels; several sizes are drawn from evenly"
     )
     superpixel_rule: Literal["present", "compat"] = "present"
     threshold: str | float | None = Field(
-        None, description='patient-mask threshold: number, "otsu", "percentile:N"; null asks the data set'
+        default=None,
+        description='patient-mask threshold: number, "otsu", "percentile:N"; null asks the data set',
     )
 
 
@@ -86,14 +87,14 @@ class AlpnetSettings(Settings):
     optimiser: OptimiserSettings = OptimiserSettings()
     episodes: EpisodeSettings = EpisodeSettings()
     data: DataSettings = DataSettings()
-    seed: int = Field(1234, ge=0)
+    seed: int = Field(default=1234, ge=0)
     precision: Literal["auto", "float32", "bfloat16", "float16"] = Field(
-        "auto", description="auto: mixed precision on a GPU, float32 on a CPU"
+        default="auto", description="auto: mixed precision on a GPU, float32 on a CPU"
     )
-    workers: int = Field(0, ge=0, le=64, description="processes that draw episodes")
-    snapshot_every: int = Field(1000, ge=1, description="steps between two checkpoints")
-    log_every: int = Field(100, ge=1, description="steps between two logged means")
-    max_skip_share: float = Field(0.2, gt=0, le=1, description="of the last 100 steps' episodes")
+    workers: int = Field(default=0, ge=0, le=64, description="processes that draw episodes")
+    snapshot_every: int = Field(default=1000, ge=1, description="steps between two checkpoints")
+    log_every: int = Field(default=100, ge=1, description="steps between two logged means")
+    max_skip_share: float = Field(default=0.2, gt=0, le=1, description="of the last 100 steps' episodes")
 
 
 PRESETS: dict[str, AlpnetSettings] = {
@@ -110,11 +111,11 @@ PRESETS: dict[str, AlpnetSettings] = {
             name="adamw",
             learning_rate=1e-3,
             weight_decay=1e-4,
-            schedule="onecycle",
-            steps=2000,
+            schedule="cosine",
+            steps=1000,
             pairs_per_step=4,
         ),
-        episodes=EpisodeSettings(structures=4),
+        episodes=EpisodeSettings(structures=4, augmentation="sabs_intensity"),
         snapshot_every=100,
         log_every=20,
     ),

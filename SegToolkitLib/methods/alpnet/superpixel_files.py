@@ -9,7 +9,7 @@ import numpy as np
 from skimage.io import imsave
 
 from SegToolkitLib.atomic import replacing, write_json
-from SegToolkitLib.dataset.validation import read_json
+from SegToolkitLib.validation import read_json
 from SegToolkitLib.errors import SegToolkitError
 from SegToolkitLib.events import Reporter
 from SegToolkitLib.methods.alpnet.superpixels import (
@@ -62,7 +62,9 @@ def pseudo_labels_of(
 def preview_picture(image: Volume, labels: Volume, path: Path, slices: int = 4) -> None:
     """Write a picture of the superpixel borders on a few slices of a volume."""
     depth = len(image.voxels)
-    chosen = [int((n + 0.5) * depth / slices) for n in range(slices)] if depth >= slices else list(range(depth))
+    chosen = (
+        [int((n + 0.5) * depth / slices) for n in range(slices)] if depth >= slices else list(range(depth))
+    )
     row = np.concatenate([preview(image.voxels[k], labels.voxels[k]) for k in chosen], axis=1)
     with replacing(path) as temporary:
         imsave(temporary, row, check_contrast=False)

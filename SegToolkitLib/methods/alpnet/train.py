@@ -5,8 +5,10 @@ Source: Ouyang et al., ECCV 2020, section 4.1; released training script.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -51,7 +53,7 @@ class AlpnetTask:
     def __post_init__(self) -> None:
         self.network.to(self.device)
         self._memory_format = _memory_format(self.settings, self.device)
-        self.network.to(memory_format=self._memory_format)
+        self.network.to(memory_format=self._memory_format)  # type: ignore[call-overload]
         self.optimiser = build_optimiser(self.network, self.settings.optimiser)
         self.scheduler = build_scheduler(self.optimiser, self.settings.optimiser)
         self._pooling = Pooling((self.settings.network.train_window,) * 2, self.settings.network.threshold)
@@ -124,13 +126,19 @@ def build_optimiser(network: ALPNet, settings: OptimiserSettings) -> torch.optim
 def build_scheduler(
     optimiser: torch.optim.Optimizer, settings: OptimiserSettings
 ) -> torch.optim.lr_scheduler.LRScheduler:
-    """The authors' steps (x decay every so many steps) or one warm cycle."""
-    if settings.schedule == "onecycle":
-        return torch.optim.lr_scheduler.OneCycleLR(
-            optimiser, settings.learning_rate, total_steps=settings.steps + 1, pct_start=0.1
-        )
+    """The authors' steps (x decay every so many steps), or a short warm-up and a cosine to zero."""
+    if settings.schedule == "cosine":
+        return torch.optim.lr_scheduler.LambdaLR(optimiser, partial(_warm_cosine, steps=settings.steps))
     milestones = list(range(settings.decay_every, settings.steps, settings.decay_every))
     return torch.optim.lr_scheduler.MultiStepLR(optimiser, milestones, settings.decay)
+
+
+def _warm_cosine(step: int, steps: int) -> float:
+    """Factor of the learning rate: linear over the first tenth, then half a cosine."""
+    warm = max(1, steps // 10)
+    if step < warm:
+        return (step + 1) / warm
+    return 0.5 * (1 + math.cos(math.pi * (step - warm) / max(1, steps - warm)))
 
 
 def _memory_format(settings: AlpnetSettings, device: torch.device) -> torch.memory_format:

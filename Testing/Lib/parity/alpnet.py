@@ -78,7 +78,9 @@ def alp_module(case: Case) -> None:
     settings = case.settings
     windows = {"train": tuple(settings["train_window"]), "val": (settings["val_window"],) * 2}
     modes = {"mask": "mask", "grid": "gridconv", "gridplus": "gridconv+"}
-    runs = {name.rsplit("_", 1)[0] if name.endswith(("_assign", "_gq", "_gs")) else name for name in case.arrays}
+    runs = {
+        name.rsplit("_", 1)[0] if name.endswith(("_assign", "_gq", "_gs")) else name for name in case.arrays
+    }
     runs = {run for run in runs if run.split("_")[0] in modes}
     assert runs
     for run in sorted(runs - {"mask"}):
@@ -152,7 +154,9 @@ def augmentation(case: Case) -> None:
         case.check("matrix", matrix, case.arrays["matrix"][item])
         case.check("displacement", np.array(stats), case.arrays["displacement_stats"][item])
         case.check("displacement", field[:, middle], case.arrays["displacement_rows"][item])
-        case.check("affine_image", augment.warp_affine(image[None], matrix)[0], case.arrays["affine_image"][item])
+        case.check(
+            "affine_image", augment.warp_affine(image[None], matrix)[0], case.arrays["affine_image"][item]
+        )
         case.check("out_image", out_image, case.arrays["out_image"][item])
         case.check("out_label", out_masks[0], case.arrays["out_label"][item])
 
@@ -236,7 +240,10 @@ def preprocess_protocol(case: Case) -> None:
     }
     for name, settings in chosen.items():
         image, label = prepare_arrays(
-            case.arrays[f"{name}_input"], case.arrays[f"{name}_label"], case.arrays[f"{name}_spacing"], settings
+            case.arrays[f"{name}_input"],
+            case.arrays[f"{name}_label"],
+            case.arrays[f"{name}_spacing"],
+            settings,
         )
         case.check(f"{name}_out", image, f"{name}_out")
         case.check("labels", label, f"{name}_label_out")

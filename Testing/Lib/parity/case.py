@@ -39,7 +39,9 @@ class Case:
     def state(self) -> dict[str, torch.Tensor]:
         return filled_state(self.spec["state_dict"], self.settings.get("weight_scale", 1.0))
 
-    def check(self, tolerance: str, got: Any, expected: str | np.ndarray, what: str = "", **which: Any) -> None:
+    def check(
+        self, tolerance: str, got: Any, expected: str | np.ndarray, what: str = "", **which: Any
+    ) -> None:
         """Hold ``got`` against an array of the case by the case's own tolerance ``tolerance``."""
         wanted = self.arrays[expected] if isinstance(expected, str) else expected
         label = what or (expected if isinstance(expected, str) else tolerance)

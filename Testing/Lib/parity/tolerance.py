@@ -73,7 +73,9 @@ def _assert_clause(clause: str, got: np.ndarray, expected: np.ndarray, what: str
     if re.fullmatch(r"(equal|identical|exact)( everywhere| when raw is equal)?|exactly 0", clause):
         assert np.array_equal(got, expected), f"{what}: {int((got != expected).sum())} values differ"
         return
-    if match := re.fullmatch(rf"max abs diff <= {NUMBER}(?:\s*\*\s*(max\(1, max\|expected\|\)|max\|expected\|))?", clause):
+    if match := re.fullmatch(
+        rf"max abs diff <= {NUMBER}(?:\s*\*\s*(max\(1, max\|expected\|\)|max\|expected\|))?", clause
+    ):
         scale = {None: 1.0, "max|expected|": largest}.get(match[2], max(1.0, largest))
         _bound(difference.max(), float(match[1]) * scale, what, "max abs diff")
     elif match := re.fullmatch(rf"{NUMBER}", clause):

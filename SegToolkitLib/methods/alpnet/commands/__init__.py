@@ -3,6 +3,7 @@
 from SegToolkitLib.methods.alpnet.commands import (
     classmap,
     evaluate,
+    exchange,
     prepare,
     segment,
     superpixels,
@@ -16,4 +17,6 @@ COMMANDS = {
     "train": train.COMMAND,
     "evaluate": evaluate.COMMAND,
     "segment": segment.COMMAND,
+    "import": exchange.IMPORT,
+    "export": exchange.EXPORT,
 }

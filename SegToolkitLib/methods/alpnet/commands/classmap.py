@@ -12,8 +12,12 @@ from SegToolkitLib.methods.registry import Command
 
 def _add_arguments(parser: ArgumentParser) -> None:
     add_dataset(parser)
-    parser.add_argument("--minimum", type=int, default=1, help="least voxels of a class that make a slice count")
-    parser.add_argument("--out", type=Path, metavar="FOLDER", help="where to write (default: beside the volumes)")
+    parser.add_argument(
+        "--minimum", type=int, default=1, help="least voxels of a class that make a slice count"
+    )
+    parser.add_argument(
+        "--out", type=Path, metavar="FOLDER", help="where to write (default: beside the volumes)"
+    )
 
 
 def _run(options: Namespace, reporter: Reporter) -> dict[str, object]:

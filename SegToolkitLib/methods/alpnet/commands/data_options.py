@@ -18,7 +18,9 @@ def add_dataset(parser: ArgumentParser) -> None:
         metavar="DESCRIPTION",
         help="description file, or a folder that holds a dataset.json",
     )
-    parser.add_argument("--data", type=Path, metavar="FOLDER", help="folder of the volumes, if not the described one")
+    parser.add_argument(
+        "--data", type=Path, metavar="FOLDER", help="folder of the volumes, if not the described one"
+    )
 
 
 def open_dataset(options: Namespace) -> Dataset:

@@ -20,10 +20,16 @@ def _add_arguments(parser: ArgumentParser) -> None:
         metavar="[FOLD=]MODEL",
         help="model of a fold (0=runs/fold0/result/model), repeated for several folds",
     )
-    parser.add_argument("--untrained", action="store_true", help="test fresh weights of the compact encoder instead")
+    parser.add_argument(
+        "--untrained", action="store_true", help="test fresh weights of the compact encoder instead"
+    )
     parser.add_argument("--fold", type=whole_numbers, help="folds to test (default: those of the models)")
-    parser.add_argument("--test-organs", help="names, or a test group of the data set (default: all structures)")
-    parser.add_argument("--support-index", type=whole_numbers, default=[-1], help="support scans in the validation list")
+    parser.add_argument(
+        "--test-organs", help="names, or a test group of the data set (default: all structures)"
+    )
+    parser.add_argument(
+        "--support-index", type=whole_numbers, default=[-1], help="support scans in the validation list"
+    )
     parser.add_argument("--parts", type=int, default=3, help="chunks of an organ (default: 3)")
     parser.add_argument("--z-margin", type=int, default=0, help="slices beyond the organ that are scored")
     parser.add_argument("--window", type=int, help="pooling window (default: the model's)")

@@ -14,18 +14,28 @@ def _add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("source", choices=["chaos", "sabs", "generic"], help="layout of the raw data")
     parser.add_argument("input", type=Path, help="raw folder; for generic a description file or its folder")
     parser.add_argument("output", type=Path, help="folder to write")
-    parser.add_argument("--modality", choices=["MR", "CT"], help="start from the authors' steps for it (generic)")
-    parser.add_argument("--clip-top", type=float, metavar="PERCENT", help="clip the brightest voxels (MR: 0.5)")
-    parser.add_argument("--window", type=_numbers, metavar="LOW,HIGH", help="HU window, then mapped to 0..255")
+    parser.add_argument(
+        "--modality", choices=["MR", "CT"], help="start from the authors' steps for it (generic)"
+    )
+    parser.add_argument(
+        "--clip-top", type=float, metavar="PERCENT", help="clip the brightest voxels (MR: 0.5)"
+    )
+    parser.add_argument(
+        "--window", type=_numbers, metavar="LOW,HIGH", help="HU window, then mapped to 0..255"
+    )
     parser.add_argument("--border", type=int, metavar="PIXELS", help="cut from each in-plane border")
     parser.add_argument("--spacing", type=_numbers, metavar="X,Y,Z", help="resample to this spacing in mm")
     parser.add_argument("--size", type=int, help="rows and columns after the centre crop or padding")
-    parser.add_argument("--ranks", action="store_true", help="chaos: the authors' ranks of grey values as labels")
+    parser.add_argument(
+        "--ranks", action="store_true", help="chaos: the authors' ranks of grey values as labels"
+    )
     parser.add_argument(
         "--authors-geometry", action="store_true", help="keep the uncropped origin, as the authors' files do"
     )
     parser.add_argument("--workers", type=int, help="processes (default: one a core)")
-    parser.add_argument("--overwrite", action="store_true", help="replace what was prepared with other settings")
+    parser.add_argument(
+        "--overwrite", action="store_true", help="replace what was prepared with other settings"
+    )
 
 
 def _run(options: Namespace, reporter: Reporter) -> dict[str, object]:

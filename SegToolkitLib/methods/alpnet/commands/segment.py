@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from SegToolkitLib.cli.options import add_device, add_model, slice_range
+from SegToolkitLib.cli.options import add_device, add_model, ask_in_terminal, slice_range
 from SegToolkitLib.events import Reporter
 from SegToolkitLib.methods.registry import Command
 
@@ -18,22 +18,44 @@ SUPPORT_HELP = (
 def _add_arguments(parser: ArgumentParser) -> None:
     add_model(parser)
     parser.add_argument(
-        "--support", action="append", required=True, nargs="+", metavar=("IMAGE MASK", "SLICES"), help=SUPPORT_HELP
+        "--support",
+        action="append",
+        required=True,
+        nargs="+",
+        metavar=("IMAGE MASK", "SLICES"),
+        help=SUPPORT_HELP,
     )
     parser.add_argument(
-        "--query", action="append", required=True, metavar="IMAGE", help="volume to segment; may be a support; repeatable"
+        "--query",
+        action="append",
+        required=True,
+        metavar="IMAGE",
+        help="volume to segment; may be a support; repeatable",
     )
     parser.add_argument("--out", type=Path, required=True, help="file (one query) or folder (several)")
     parser.add_argument(
-        "--structures", metavar="V=NAME,...", help='label values and names, such as "1=liver,4=spleen" (default: all)'
+        "--structures",
+        metavar="V=NAME,...",
+        help='label values and names, such as "1=liver,4=spleen" (default: all)',
     )
-    parser.add_argument("--slices", type=slice_range, metavar="FIRST:LAST", help="slices that hold the structures")
     parser.add_argument(
-        "--plane", default="acquired", choices=["acquired", "axial", "coronal", "sagittal"], help="plane of the slices"
+        "--slices", type=slice_range, metavar="FIRST:LAST", help="slices that hold the structures"
     )
-    parser.add_argument("--series", metavar="UID", help="which series of a DICOM folder (see: segtoolkit series)")
-    parser.add_argument("--keep-largest", action="store_true", help="only the largest component of each structure")
-    parser.add_argument("--confidence", type=Path, metavar="FILE", help="also write the confidence (0 to 1) as a volume")
+    parser.add_argument(
+        "--plane",
+        default="acquired",
+        choices=["acquired", "axial", "coronal", "sagittal"],
+        help="plane of the slices",
+    )
+    parser.add_argument(
+        "--series", metavar="UID", help="which series of a DICOM folder (see: segtoolkit series)"
+    )
+    parser.add_argument(
+        "--keep-largest", action="store_true", help="only the largest component of each structure"
+    )
+    parser.add_argument(
+        "--confidence", type=Path, metavar="FILE", help="also write the confidence (0 to 1) as a volume"
+    )
     parser.add_argument("--overlay", type=Path, metavar="PNG", help="also draw the result over the image")
     parser.add_argument("--batch", type=int, default=8, help="slices encoded at once")
     add_device(parser)
@@ -59,6 +81,7 @@ def _run(options: Namespace, reporter: Reporter) -> dict[str, object]:
             device=options.device,
             precision=options.precision,
             accept_licence=options.accept_licence,
+            ask=ask_in_terminal(),
         ),
         reporter,
     )

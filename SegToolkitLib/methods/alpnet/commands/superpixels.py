@@ -17,9 +17,13 @@ def _add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--sigma", type=float, default=1.0, help="smoothing before the cut, in pixels")
     parser.add_argument("--min-size", type=int, default=400, help="smallest superpixel, in pixels")
     parser.add_argument(
-        "--fg-threshold", metavar="T", help='patient mask: number, "otsu" or "percentile:N" (default: the data set\'s)'
+        "--fg-threshold",
+        metavar="T",
+        help='patient mask: number, "otsu" or "percentile:N" (default: the data set\'s)',
     )
-    parser.add_argument("--compat", action="store_true", help="number them by the authors' rule, gaps included")
+    parser.add_argument(
+        "--compat", action="store_true", help="number them by the authors' rule, gaps included"
+    )
     parser.add_argument("--workers", type=int, help="processes (default: one a core)")
 
 

@@ -16,7 +16,9 @@ from SegToolkitLib.methods.registry import Command
 
 def _add_arguments(parser: ArgumentParser) -> None:
     add_dataset(parser)
-    parser.add_argument("--run", type=Path, required=True, metavar="FOLDER", help="run folder to make or resume")
+    parser.add_argument(
+        "--run", type=Path, required=True, metavar="FOLDER", help="run folder to make or resume"
+    )
     parser.add_argument(
         "--preset",
         default="authors",
@@ -25,15 +27,27 @@ def _add_arguments(parser: ArgumentParser) -> None:
     )
     parser.add_argument("--config", type=Path, metavar="FILE", help="JSON file with settings that differ")
     parser.add_argument(
-        "--set", action="append", default=[], metavar="NAME=VALUE", help="one setting, such as optimiser.steps=500"
+        "--set",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="one setting, such as optimiser.steps=500",
     )
     parser.add_argument("--fold", help='fold left out for testing, or "none" (shorthand for data.fold)')
-    parser.add_argument("--setting", type=int, choices=[1, 2], help="2 leaves out slices that hold tested organs")
-    parser.add_argument("--exclude", type=whole_numbers, metavar="IDS", help="label ids that setting 2 leaves out")
+    parser.add_argument(
+        "--setting", type=int, choices=[1, 2], help="2 leaves out slices that hold tested organs"
+    )
+    parser.add_argument(
+        "--exclude", type=whole_numbers, metavar="IDS", help="label ids that setting 2 leaves out"
+    )
     parser.add_argument("--steps", type=int, help="shorthand for optimiser.steps")
     parser.add_argument("--seed", type=int)
-    parser.add_argument("--superpixels", type=Path, metavar="FOLDER", help="pseudo-labels (default: in the run folder)")
-    parser.add_argument("--coco", type=Path, metavar="FILE", help="initialise from torchvision's COCO DeepLabV3 weights")
+    parser.add_argument(
+        "--superpixels", type=Path, metavar="FOLDER", help="pseudo-labels (default: in the run folder)"
+    )
+    parser.add_argument(
+        "--coco", type=Path, metavar="FILE", help="initialise from torchvision's COCO DeepLabV3 weights"
+    )
     parser.add_argument(
         "--download-coco", action="store_true", help="fetch those weights (233 MB) and check their checksum"
     )
@@ -48,9 +62,13 @@ def _run(options: Namespace, reporter: Reporter) -> dict[str, object]:
     from SegToolkitLib.methods.alpnet.settings import PRESETS, AlpnetSettings
     from SegToolkitLib.settings import load
 
-    settings = load(AlpnetSettings, PRESETS[options.preset], options.config, [*options.set, *_shorthands(options)])
+    settings = load(
+        AlpnetSettings, PRESETS[options.preset], options.config, [*options.set, *_shorthands(options)]
+    )
     if options.coco and options.download_coco:
-        raise SegToolkitError("two-sources", "Both --coco and --download-coco are given.", "Give one of them.")
+        raise SegToolkitError(
+            "two-sources", "Both --coco and --download-coco are given.", "Give one of them."
+        )
     start = Start(
         dataset=options.dataset,
         data=options.data,
