@@ -58,8 +58,8 @@ def _run(options: Namespace, reporter: Reporter) -> dict[str, object]:
         )
     structures = {int(v): names.get(int(v), f"label {int(v)}") for v in np.unique(by_slice[outlined]) if v}
     reporter.info(
-        f"{'Synthetic abdomen' if synthetic else options.image}, {' x '.join(map(str, image.grid.size))} voxels;"
-        f" shown: slice {outlined} with {', '.join(structures.values())}"
+        f"{'Synthetic abdomen' if synthetic else options.image}, {' x '.join(map(str, image.grid.size))}"
+        f" voxels; shown: slice {outlined} with {', '.join(structures.values())}"
     )
     segmenter = FewShotSegmenter.from_model(
         options.model,

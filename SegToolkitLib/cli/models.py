@@ -44,7 +44,8 @@ def _list(options: Namespace, reporter: Reporter) -> dict[str, object]:
     for entry in entries:
         if entry.card is not None and entry.usable:
             reporter.info(
-                f"{entry.name}  ({entry.card.method}, {entry.card.licence.name}, {entry.origin})  {entry.card.title}"
+                f"{entry.name}  ({entry.card.method}, {entry.card.licence.name}, {entry.origin})"
+                f"  {entry.card.title}"
             )
         else:
             reporter.info(f"{entry.name}  not usable: {entry.problem}")

@@ -14,8 +14,8 @@ import numpy as np
 
 from SegToolkitLib.dataset.description import FILE_NAME, DatasetDescription
 from SegToolkitLib.dataset.nnunet import from_nnunet, is_nnunet
-from SegToolkitLib.validation import read_json
 from SegToolkitLib.errors import SegToolkitError
+from SegToolkitLib.validation import read_json
 from SegToolkitLib.volume import Volume, check_label, read_volume
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from SegToolkitLib.atomic import write_json
-from SegToolkitLib.validation import read_json
 from SegToolkitLib.errors import SegToolkitError
+from SegToolkitLib.validation import read_json
 
 FILE_NAME = "prepare.json"
 FORMAT = 1

@@ -11,9 +11,9 @@ from typing import Annotated, Any, Final, Literal, TypeVar
 from pydantic import BaseModel, Field, FiniteFloat, field_validator, model_validator
 
 from SegToolkitLib.atomic import write_text
-from SegToolkitLib.validation import read_json, validated
 from SegToolkitLib.errors import SegToolkitError
 from SegToolkitLib.settings import Settings
+from SegToolkitLib.validation import read_json, validated
 
 CARD_FILE = "model.json"
 FORMAT_VERSION: Final = 1

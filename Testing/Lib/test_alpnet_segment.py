@@ -8,7 +8,8 @@ import torch
 
 from SegToolkitLib.errors import SegToolkitError
 from SegToolkitLib.methods.alpnet.matching import by_chunk, by_nearest_slice, by_relative_position
-from SegToolkitLib.methods.alpnet.segment import FewShotSegmenter, expected_dice, largest_components
+from SegToolkitLib.methods.alpnet.result import expected_dice, largest_components
+from SegToolkitLib.methods.alpnet.segment import FewShotSegmenter
 from SegToolkitLib.methods.alpnet.settings import NetworkSettings
 from SegToolkitLib.methods.alpnet.slices import slice_axis, to_slices
 from SegToolkitLib.models.card import Licence, ModelCard, Preprocessing

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from SegToolkitLib.atomic import write_json
 from SegToolkitLib.dataset.dataset import Dataset
-from SegToolkitLib.validation import read_json
 from SegToolkitLib.errors import SegToolkitError
+from SegToolkitLib.validation import read_json
 from SegToolkitLib.volume import read_volume
 
 ClassMap = dict[str, dict[str, list[int]]]

@@ -20,7 +20,7 @@ from SegToolkitLib.methods.alpnet.data import Normalisation
 from SegToolkitLib.methods.alpnet.matching import by_chunk, by_relative_position
 from SegToolkitLib.methods.alpnet.predictor import Predictor, StructurePrototypes
 from SegToolkitLib.methods.alpnet.protocol import scan_scores, support_slices
-from SegToolkitLib.methods.alpnet.segment import largest_components
+from SegToolkitLib.methods.alpnet.result import largest_components
 from SegToolkitLib.volume import Volume
 
 Progress = Callable[[int, int], None]
@@ -216,7 +216,7 @@ def _support_ids(split: FoldSplit, settings: ProtocolSettings) -> list[str]:
     except IndexError as error:
         raise SegToolkitError(
             "bad-support-index",
-            f"The support index {list(settings.support_index)} does not fit {len(validation)} validation scans.",
+            f"The support index {list(settings.support_index)} does not fit {len(validation)} scans.",
             f"Use -1 for the last one, or 0 to {len(validation) - 1}.",
         ) from error
 

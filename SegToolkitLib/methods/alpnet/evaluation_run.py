@@ -117,7 +117,7 @@ def choose_organs(dataset: Dataset, text: str | None) -> list[str]:
         raise SegToolkitError(
             "unknown-structure",
             f"{dataset.description.name} has no structure {unknown[0]!r}.",
-            f"It has {', '.join(labels)}; test groups: {', '.join(dataset.description.test_groups) or 'none'}.",
+            f"It has {', '.join(labels)} and the test groups {list(dataset.description.test_groups)}.",
         )
     return names
 
@@ -166,7 +166,7 @@ def _load(
     if seen & set(validation):
         raise SegToolkitError(
             "trained-on-test",
-            f"The model {card.name} was trained on case {min(seen & set(validation))}, which this fold tests.",
+            f"The model {card.name} was trained on case {min(seen & set(validation))}, which is tested here.",
             "Evaluate each model on the fold that it left out (FOLD=MODEL).",
         )
     return network, NetworkSettings.model_validate(card.settings), normalisation

@@ -14,8 +14,8 @@ import SimpleITK as sitk
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from SegToolkitLib.validation import validated
 from SegToolkitLib.errors import SegToolkitError
+from SegToolkitLib.validation import validated
 
 Array = NDArray[Any]
 Spacing = Sequence[float] | NDArray[Any]

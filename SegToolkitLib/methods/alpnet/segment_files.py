@@ -11,7 +11,8 @@ from SegToolkitLib.device import choose_device
 from SegToolkitLib.errors import SegToolkitError
 from SegToolkitLib.evaluation.overlay import overlay_picture
 from SegToolkitLib.events import Reporter
-from SegToolkitLib.methods.alpnet.segment import FewShotResult, FewShotSegmenter
+from SegToolkitLib.methods.alpnet.result import FewShotResult
+from SegToolkitLib.methods.alpnet.segment import FewShotSegmenter
 from SegToolkitLib.methods.alpnet.slices import Plane
 from SegToolkitLib.volume import (
     Segmentation,

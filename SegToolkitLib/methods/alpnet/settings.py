@@ -115,7 +115,7 @@ PRESETS: dict[str, AlpnetSettings] = {
             steps=1000,
             pairs_per_step=4,
         ),
-        episodes=EpisodeSettings(structures=4, augmentation="sabs_intensity"),
+        episodes=EpisodeSettings(structures=4),
         snapshot_every=100,
         log_every=20,
     ),

@@ -9,7 +9,6 @@ import numpy as np
 from skimage.io import imsave
 
 from SegToolkitLib.atomic import replacing, write_json
-from SegToolkitLib.validation import read_json
 from SegToolkitLib.errors import SegToolkitError
 from SegToolkitLib.events import Reporter
 from SegToolkitLib.methods.alpnet.superpixels import (
@@ -18,6 +17,7 @@ from SegToolkitLib.methods.alpnet.superpixels import (
     preview,
     volume_pseudo_labels,
 )
+from SegToolkitLib.validation import read_json
 from SegToolkitLib.volume import Volume, read_volume, write_volume
 
 

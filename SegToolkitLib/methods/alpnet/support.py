@@ -73,7 +73,7 @@ def read_outlines(
         if not 0 <= z < depth:
             raise SegToolkitError(
                 "slice-outside",
-                f"Slice {z} does not exist: {stack.volume.name or 'the support'} has slices 0 to {depth - 1}.",
+                f"Slice {z} does not exist: {stack.volume.name or 'the support'} has slices 0..{depth - 1}.",
                 "Count slices from 0 along the slice axis.",
             )
     own = np.moveaxis(label.voxels, 2 - stack.axis, 0)
