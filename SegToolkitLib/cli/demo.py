@@ -86,9 +86,10 @@ def _run(options: Namespace, reporter: Reporter) -> dict[str, object]:
     write_volume(image, out / "image.nii.gz")
     write_segmentation(result.segmentation, out / "segmentation.seg.nrrd")
     lookup = np.zeros(int(truth.voxels.max()) + 1, dtype=np.uint8)
-    for number, value in enumerate(structures, start=1):  # the result numbers them anew
-        lookup[value] = number
+    for number, one in enumerate(structures, start=1):  # the result numbers them anew
+        lookup[one] = number
     picture = out / "overlay.png"
+    shown_slices = shown_with(outlined, by_slice)
     overlay_picture(
         image,
         result.labels,
@@ -98,6 +99,7 @@ def _run(options: Namespace, reporter: Reporter) -> dict[str, object]:
         title=f"One outlined slice (framed), {seconds:.1f} s"
         if axis == 2
         else f"One outlined slice, {seconds:.1f} s",
+        slices=shown_slices if axis == 2 else None,
         mark_slices=[outlined] if axis == 2 else [],
         caption="Synthetic phantom, not a patient." if synthetic else "",
     )
@@ -111,8 +113,8 @@ def _run(options: Namespace, reporter: Reporter) -> dict[str, object]:
             "seconds": seconds,
         },
     )
-    for name, value in dice.items():
-        reporter.info(f"  Dice {value:.3f}  {name}")
+    for name, score in dice.items():
+        reporter.info(f"  Dice {score:.3f}  {name}")
     reporter.info(f"{seconds:.1f} s on {segmenter.predictor.device}; picture: {picture}")
     return {"dice": dice, "seconds": round(seconds, 2), "picture": str(picture), "folder": str(out)}
 
@@ -126,6 +128,16 @@ def richest_slice(by_slice: NDArray) -> int:
         return len(present), int(present.min(initial=by_slice[z].size)) if len(present) else 0
 
     return max(range(len(by_slice)), key=rank)
+
+
+def shown_with(outlined: int, by_slice: NDArray, count: int = 12) -> list[int]:
+    """Slices for the picture: evenly over those that hold a structure, the outlined one among them."""
+    present = np.flatnonzero(by_slice.any((1, 2)))
+    evenly = {int(present[int((n + 0.5) * len(present) / count)]) for n in range(count)}
+    if outlined not in evenly:
+        evenly.discard(min(evenly, key=lambda z: abs(z - outlined)))
+        evenly.add(outlined)
+    return sorted(evenly)
 
 
 def _volumes(options: Namespace) -> tuple[Volume, Volume, dict[int, str]]:

@@ -8,7 +8,7 @@ import torch
 
 from SegToolkitLib.methods.alpnet.loss import Pooling, alignment_loss, episode_loss, segmentation_loss
 from SegToolkitLib.methods.alpnet.network import build_network
-from SegToolkitLib.methods.alpnet.predictor import Predictor, combine
+from SegToolkitLib.methods.alpnet.predictor import Predictor
 from SegToolkitLib.methods.alpnet.prototypes import (
     NoPrototypeError,
     foreground_mode,
@@ -129,12 +129,3 @@ def test_slices_are_scored_alike_alone_and_in_a_batch(predictor: Predictor) -> N
     together = predictor.encode(slices)
     alone = torch.cat([predictor.encode(one[None]) for one in slices])
     torch.testing.assert_close(together, alone, atol=1e-4, rtol=1e-4)
-
-
-def test_a_pixel_goes_to_the_structure_with_the_highest_score_that_beats_its_background() -> None:
-    # Three pixels: neither wins; the first wins; both win and the second scores higher.
-    first = torch.tensor([[2.0, 1.0, 1.0], [1.0, 3.0, 3.0]]).reshape(1, 2, 1, 3)
-    second = torch.tensor([[9.0, 9.0, 1.0], [8.0, 8.0, 5.0]]).reshape(1, 2, 1, 3)
-    labels, probability = combine([first, second])
-    assert labels[0, 0].tolist() == [0, 1, 2]
-    assert probability[0, 0, 0, 1].item() == pytest.approx(1 / (1 + np.exp(-2)), abs=1e-6)

@@ -8,7 +8,7 @@ import torch
 
 from SegToolkitLib.errors import SegToolkitError
 from SegToolkitLib.methods.alpnet.matching import by_chunk, by_nearest_slice, by_relative_position
-from SegToolkitLib.methods.alpnet.result import expected_dice, largest_components
+from SegToolkitLib.methods.alpnet.result import expected_dice
 from SegToolkitLib.methods.alpnet.segment import FewShotSegmenter
 from SegToolkitLib.methods.alpnet.settings import NetworkSettings
 from SegToolkitLib.methods.alpnet.slices import slice_axis, to_slices
@@ -178,17 +178,6 @@ def test_support_is_encoded_once_and_every_query_slice_once(monkeypatch: pytest.
     for seed in (5, 6):
         tool.segment(patient(seed=seed)[0])
     assert sum(encoded) == 2 + 6 + 6
-
-
-def test_largest_component_removes_islands() -> None:
-    labels = np.zeros((3, 8, 8), dtype=np.uint8)
-    labels[:, 1:5, 1:5] = 1
-    labels[0, 7, 7] = 1
-    labels[2, 6, 0] = 2
-    kept = largest_components(labels, 2)
-    assert kept[0, 7, 7] == 0
-    assert (kept == 1).sum() == 48
-    assert (kept == 2).sum() == 1
 
 
 def test_expected_dice_is_one_for_certainty_and_falls_with_doubt() -> None:

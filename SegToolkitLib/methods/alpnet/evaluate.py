@@ -16,11 +16,12 @@ from torch import Tensor
 from SegToolkitLib.dataset.dataset import Dataset
 from SegToolkitLib.dataset.folds import FoldSplit
 from SegToolkitLib.errors import SegToolkitError
+from SegToolkitLib.methods.alpnet.cleaning import largest_component, reject_unlike
 from SegToolkitLib.methods.alpnet.data import Normalisation
 from SegToolkitLib.methods.alpnet.matching import by_chunk, by_relative_position
 from SegToolkitLib.methods.alpnet.predictor import Predictor, StructurePrototypes
 from SegToolkitLib.methods.alpnet.protocol import scan_scores, support_slices
-from SegToolkitLib.methods.alpnet.result import largest_components
+from SegToolkitLib.methods.alpnet.segment import REJECT
 from SegToolkitLib.volume import Volume
 
 Progress = Callable[[int, int], None]
@@ -48,8 +49,8 @@ class ScanResult:
 
     ``dice``, ``precision`` and ``recall`` follow the authors: support slices by chunks of the true slice
     range, and only slices of that range are scored. ``honest_*`` uses nothing of the query's truth:
-    support slices by relative position, every slice scored; ``honest_largest_dice`` keeps the largest
-    component of that.
+    support slices by relative position, every slice scored; ``product_dice`` is the same with what
+    ``segment --keep-largest`` does besides: unlike voxels rejected, the largest component kept.
     """
 
     fold: int
@@ -61,7 +62,7 @@ class ScanResult:
     honest_dice: float
     honest_precision: float
     honest_recall: float
-    honest_largest_dice: float
+    product_dice: float
 
 
 @dataclass
@@ -152,7 +153,8 @@ def _support_bank(
             [
                 (scan.features[slices[part]], scan.label[slices[part]] == value)
                 for scan, slices in zip(supports, chosen, strict=True)
-            ]
+            ],
+            REJECT,
         )
         for part in range(parts)
     ]
@@ -173,18 +175,20 @@ def _one_organ(
     present = np.flatnonzero(truth.any((1, 2)))
     first, last = int(present[0]), int(present[-1])
     # Each chunk's prototypes are applied to all slices at once; both protocols only pick among these.
-    candidates = np.stack(
+    scores = [predictor.scores(scan.features, one, truth.shape[1:]) for one in bank.prototypes]
+    candidates = np.stack([_is_foreground(one) for one in scores])
+    liked = np.stack(
         [
-            predictor.scores(scan.features, one, truth.shape[1:]).argmax(1).cpu().numpy() == 1
-            for one in bank.prototypes
+            _is_foreground(reject_unlike(one, prototypes.floor))
+            for one, prototypes in zip(scores, bank.prototypes, strict=True)
         ]
     )
     authors = candidates[by_chunk(every, first, last, settings.parts), every]
-    honest = candidates[by_relative_position(every, depth, bank.slices, bank.depth), every]
+    placed = by_relative_position(every, depth, bank.slices, bank.depth)
+    honest, product = candidates[placed, every], largest_component(liked[placed, every])
     scored = slice(max(first - settings.margin, 0), last + settings.margin + 1)
     by_authors = scan_scores(authors[scored], truth[scored])
     by_us = scan_scores(honest, truth)
-    largest = scan_scores(largest_components(honest.astype(np.uint8), 1) > 0, truth)
     row = ScanResult(
         fold,
         scan.id,
@@ -195,9 +199,13 @@ def _one_organ(
         by_us.dice,
         by_us.precision,
         by_us.recall,
-        largest.dice,
+        scan_scores(product, truth).dice,
     )
     return row, authors
+
+
+def _is_foreground(scores: Tensor) -> NDArray:
+    return scores.argmax(1).cpu().numpy() == 1
 
 
 def _read(dataset: Dataset, id: str, predictor: Predictor, normalisation: Normalisation) -> _Scan:
@@ -225,13 +233,13 @@ def summary(rows: Sequence[ScanResult]) -> dict[str, dict[str, float]]:
     """Mean Dice in per cent by organ: over the scans of a fold, then over folds; "mean" over organs.
 
     Returns:
-        For "dice", "honest_dice" and "honest_largest_dice": organ -> mean, with "mean" and
+        For "dice", "honest_dice" and "product_dice": organ -> mean, with "mean" and
         "std_over_folds" (population) of the organs' mean.
     """
     table = {}
     organs = list(dict.fromkeys(row.organ for row in rows))
     folds = sorted({row.fold for row in rows})
-    for measure in ("dice", "honest_dice", "honest_largest_dice"):
+    for measure in ("dice", "honest_dice", "product_dice"):
         by_fold = {
             (fold, organ): statistics.fmean(values)
             for fold in folds

@@ -6,8 +6,9 @@ instead of twice a slice and structure as in the authors' procedure; the scores 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -34,10 +35,12 @@ class StructurePrototypes:
     Attributes:
         background: [N, C].
         foreground: [M, C].
+        floor: foreground score below which a query is unlike the outlines; -inf accepts all.
     """
 
     background: Tensor
     foreground: Tensor
+    floor: float = -math.inf
 
 
 @dataclass
@@ -76,12 +79,15 @@ class Predictor:
         return torch.cat(features)
 
     @torch.inference_mode()
-    def describe(self, shots: Sequence[tuple[Tensor, NDArray]]) -> StructurePrototypes:
+    def describe(
+        self, shots: Sequence[tuple[Tensor, NDArray]], reject: float | None = None
+    ) -> StructurePrototypes:
         """Prototypes of a structure, pooled over its shots.
 
         Args:
             shots: features [C, h, w] and 0/1 outline [H, W] of each support slice. Slices of several
                 volumes may differ in size: prototypes have no place.
+            reject: share of the outlines' own pixels (0..1) that score below the floor; None sets none.
         """
         window, threshold = self.pooling.window, self.pooling.threshold
         front, back, modes = [], [], []
@@ -102,7 +108,14 @@ class Predictor:
             foreground = torch.cat([*local, foreground])
         else:
             foreground = foreground.mean(0, keepdim=True)
-        return StructurePrototypes(torch.cat(background), foreground)
+        found = StructurePrototypes(torch.cat(background), foreground)
+        if reject is None:
+            return found
+        own = [
+            self.scores(features[None], found, outline.shape)[0, 1][torch.as_tensor(outline > 0)]
+            for features, outline in shots
+        ]
+        return replace(found, floor=float(torch.quantile(torch.cat(own), reject)))
 
     @torch.inference_mode()
     def scores(self, features: Tensor, structure: StructurePrototypes, size: Sequence[int]) -> Tensor:
@@ -112,25 +125,3 @@ class Predictor:
         )
         padded = (low.shape[-2] * OUTPUT_STRIDE, low.shape[-1] * OUTPUT_STRIDE)
         return upsample(low, padded)[..., : size[0], : size[1]]
-
-
-def combine(scores: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
-    """Merge the scores of several structures into one label map.
-
-    A pixel belongs to the structure with the highest foreground score among those that beat their own
-    background there.
-
-    Args:
-        scores: for each structure [B, 2, H, W].
-
-    Returns:
-        Index of the winning structure + 1, or 0, as [B, H, W] uint8; and the probability [K, B, H, W]
-        of each structure against its background.
-    """
-    stacked = torch.stack(list(scores))
-    background, foreground = stacked[:, :, 0], stacked[:, :, 1]
-    probability = torch.sigmoid(foreground - background)
-    candidate = foreground.masked_fill(foreground <= background, -torch.inf)
-    best, index = candidate.max(0)
-    labels = torch.where(torch.isfinite(best), index + 1, 0).to(torch.uint8)
-    return labels, probability

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from skimage.measure import label as connected_components
 
 from SegToolkitLib.volume import Segmentation, Volume
 
@@ -56,15 +55,3 @@ def expected_dice(probability: NDArray, labels: NDArray) -> float:
         # One pixel on both sides: a slice with nothing found and no doubt counts as certain.
         worst = min(worst, (2 * float(likely[chosen].sum()) + 1) / (float(chosen.sum()) + mass + 1))
     return worst
-
-
-def largest_components(labels: NDArray, structures: int) -> NDArray:
-    """Keep the largest 26-connected component of each label 1..structures of [k, j, i]."""
-    kept = np.zeros_like(labels)
-    for number in range(1, structures + 1):
-        parts = connected_components(labels == number, connectivity=3)
-        if parts.max() > 0:
-            sizes = np.bincount(parts.ravel())
-            sizes[0] = 0
-            kept[parts == sizes.argmax()] = number
-    return kept

@@ -26,10 +26,17 @@ from torch import Tensor
 
 from SegToolkitLib.errors import SegToolkitError
 from SegToolkitLib.methods.alpnet.checkpoints import network_from_model
+from SegToolkitLib.methods.alpnet.cleaning import (
+    follow_structure,
+    growth_reach,
+    largest_component,
+    reject_unlike,
+    resolve,
+)
 from SegToolkitLib.methods.alpnet.loss import Pooling
 from SegToolkitLib.methods.alpnet.network import ALPNet
-from SegToolkitLib.methods.alpnet.predictor import Predictor, combine
-from SegToolkitLib.methods.alpnet.result import FewShotResult, expected_dice, largest_components
+from SegToolkitLib.methods.alpnet.predictor import Predictor
+from SegToolkitLib.methods.alpnet.result import FewShotResult, expected_dice
 from SegToolkitLib.methods.alpnet.settings import NetworkSettings
 from SegToolkitLib.methods.alpnet.slices import Plane, SliceStack, to_slices
 from SegToolkitLib.methods.alpnet.support import PrototypeCache, Query, Source, match, read_outlines
@@ -38,7 +45,12 @@ from SegToolkitLib.models.licence import ensure_accepted
 from SegToolkitLib.models.store import ModelStore
 from SegToolkitLib.volume import Segment, Segmentation, Volume, check_label
 
+# Chosen on four CHAOS volumes with an early model; docs/few-shot.md shows what they change.
+REJECT = 0.05
+FOLLOW = 0.65
+
 SliceRange = tuple[int, int]
+Shots = tuple[tuple[int, int], ...]
 Progress = Callable[[int, int], None]
 
 
@@ -168,6 +180,8 @@ class FewShotSegmenter:
         structures: Sequence[str] | None = None,
         keep_largest: bool = False,
         keep_outlines: bool = True,
+        reject: float | None = REJECT,
+        follow: float | None = FOLLOW,
         parts: int = 3,
         progress: Progress | None = None,
     ) -> FewShotResult:
@@ -180,6 +194,10 @@ class FewShotSegmenter:
             structures: names to look for; None takes all.
             keep_largest: keep only the largest connected component of each structure.
             keep_outlines: on outlined slices of the query itself, return the outline as drawn.
+            reject: a voxel has to score as high as the outlines' own voxels do, but for this share of
+                them; None labels whatever beats its background (the method as published).
+            follow: in an outlined volume the structure has to continue from slice to slice, growing by
+                no more than this many mm per mm between slices; None looks at each slice alone.
             parts: slices used of another volume that is outlined on more than these.
             progress: called with (slices done, slices in all).
 
@@ -193,31 +211,49 @@ class FewShotSegmenter:
         shots = {
             name: self._shots(name, Query(volume, len(stack), bounds[name], parts), wanted) for name in names
         }
-        labels = np.zeros(stack.pixels.shape, dtype=np.uint8)
-        probability = np.zeros((len(names), *stack.pixels.shape), dtype=np.float16)
+        if self._prototypes.reject != reject:
+            self._prototypes = PrototypeCache(self.predictor, self._sources, reject)
+        foreground, probability = self._score(stack, names, shots, wanted, bounds, progress)
+        masks = probability > 0.5
+        own = [source for source in self._sources if source.is_volume(volume)]
+        for index, name in enumerate(names):
+            outlines = {z: mask for source in own for z, mask in source.outlines.get(name, {}).items()}
+            if follow is not None and outlines:
+                reach = growth_reach(stack.prepared.volume.spacing, follow)
+                masks[index] = follow_structure(masks[index], wanted, outlines, reach)
+            if keep_largest:
+                masks[index] = largest_component(masks[index])
+        # What was found and taken away is background, and as surely so as it was foreground before.
+        removed = (probability > 0.5) & ~masks
+        probability[removed] = 1 - probability[removed]
+        labels = resolve(foreground, masks)
+        return self._finish(stack, names, labels, probability, wanted, bounds, own if keep_outlines else [])
+
+    def _score(
+        self,
+        stack: SliceStack,
+        names: list[str],
+        shots: Mapping[str, Mapping[int, Shots]],
+        wanted: list[int],
+        bounds: Mapping[str, SliceRange | None],
+        progress: Progress | None,
+    ) -> tuple[NDArray[np.float16], NDArray[np.float16]]:
+        """Foreground score, and probability against the background, of the wanted slices [K, n, H, W]."""
+        shape = (len(names), len(wanted), *stack.pixels.shape[1:])
+        # Half precision, because this is the largest thing in memory.
+        foreground, probability = np.empty(shape, np.float16), np.empty(shape, np.float16)
         batch = self.predictor.batch
         for start in range(0, len(wanted), batch):
             chosen = wanted[start : start + batch]
             features = self.predictor.encode(stack.pixels[chosen])
-            scores = [
-                self._scores(name, features, shots[name], chosen, bounds[name], stack.pixels.shape[1:])
-                for name in names
-            ]
-            found, likely = combine(scores)
-            labels[chosen] = found.cpu().numpy()
-            probability[:, chosen] = likely.cpu().numpy()
+            for index, name in enumerate(names):
+                scores = self._scores(name, features, shots[name], chosen, bounds[name], shape[2:])
+                part = slice(start, start + len(chosen))
+                foreground[index, part] = scores[:, 1].cpu().numpy()
+                probability[index, part] = torch.sigmoid(scores[:, 1] - scores[:, 0]).cpu().numpy()
             if progress:
                 progress(min(start + batch, len(wanted)), len(wanted))
-        return self._finish(
-            stack,
-            names,
-            labels,
-            probability,
-            wanted,
-            bounds,
-            keep_largest=keep_largest,
-            keep_outlines=keep_outlines,
-        )
+        return foreground, probability
 
     def _check_names(self, structures: Sequence[str] | None) -> list[str]:
         if not self._segments:
@@ -251,7 +287,7 @@ class FewShotSegmenter:
             )
         return first, last
 
-    def _shots(self, name: str, query: Query, wanted: list[int]) -> dict[int, tuple[tuple[int, int], ...]]:
+    def _shots(self, name: str, query: Query, wanted: list[int]) -> dict[int, Shots]:
         """For every query slice the (source, slice) pairs that serve it, one of each source."""
         columns = [
             [(index, z) for z in match(source, name, query, wanted)]
@@ -264,7 +300,7 @@ class FewShotSegmenter:
         self,
         name: str,
         features: Tensor,
-        shots: Mapping[int, tuple[tuple[int, int], ...]],
+        shots: Mapping[int, Shots],
         slices: Sequence[int],
         bounds: SliceRange | None,
         size: Sequence[int],
@@ -272,13 +308,14 @@ class FewShotSegmenter:
         """Scores [B, 2, H, W] of one structure; outside its range the background wins by far."""
         out = torch.zeros((len(slices), 2, *size), device=features.device)
         out[:, 1] = -_NEVER
-        groups: dict[tuple[tuple[int, int], ...], list[int]] = {}
+        groups: dict[Shots, list[int]] = {}
         for position, z in enumerate(slices):
             if bounds is None or bounds[0] <= z <= bounds[1]:
                 groups.setdefault(shots[z], []).append(position)
         for group, positions in groups.items():
             prototypes = self._prototypes.get(name, group)
-            out[positions] = self.predictor.scores(features[positions], prototypes, size)
+            scores = self.predictor.scores(features[positions], prototypes, size)
+            out[positions] = reject_unlike(scores, prototypes.floor)
         return out
 
     def _finish(
@@ -289,25 +326,21 @@ class FewShotSegmenter:
         probability: NDArray,
         wanted: list[int],
         bounds: Mapping[str, SliceRange | None],
-        *,
-        keep_largest: bool,
-        keep_outlines: bool,
+        drawn_in: list[Source],
     ) -> FewShotResult:
-        """Clean up, go back to the query's grid, and say what is uncertain."""
+        """Go back to the query's grid, and say what is uncertain."""
         numbers = np.array([0] + [self._segments[name].label for name in names], dtype=np.uint8)
-        quality = {z: expected_dice(probability[:, z], labels[z]) for z in wanted}
-        if keep_largest:
-            labels = largest_components(labels, len(names))
-        shown = np.where(labels > 0, probability.max(0), 1 - probability.max(0)).astype(np.float32)
-        computed = np.zeros(len(stack), dtype=bool)
-        computed[wanted] = True
-        shown[~computed] = 0
-        restored = stack.restore(numbers[labels], label=True)
-        confidence = stack.restore(shown, label=False)
+        likeliest = probability.max(0)
+        all_labels = np.zeros(stack.pixels.shape, dtype=np.uint8)
+        all_labels[wanted] = numbers[labels]
+        all_shown = np.zeros(stack.pixels.shape, dtype=np.float32)
+        all_shown[wanted] = np.where(labels > 0, likeliest, 1 - likeliest)
+        restored, confidence = stack.restore(all_labels, label=True), stack.restore(all_shown, label=False)
+        if drawn_in:
+            restored, confidence = self._as_drawn(restored, confidence, drawn_in, names, stack.axis)
+        quality = {z: expected_dice(probability[:, n], labels[n]) for n, z in enumerate(wanted)}
         own = [source for source in self._sources if source.is_volume(stack.volume)]
         outlined = {z for source in own for name in names for z in source.slices_of(name)}
-        if keep_outlines and own:
-            restored, confidence = self._as_drawn(restored, confidence, own, names, stack.axis)
         open_slices = {z: q for z, q in quality.items() if z not in outlined}
         notes = []
         if any(bounds[name] is None for name in names) and len(own) < len(self._sources):

@@ -12,7 +12,7 @@ from SegToolkitLib.errors import SegToolkitError
 from SegToolkitLib.evaluation.overlay import overlay_picture
 from SegToolkitLib.events import Reporter
 from SegToolkitLib.methods.alpnet.result import FewShotResult
-from SegToolkitLib.methods.alpnet.segment import FewShotSegmenter
+from SegToolkitLib.methods.alpnet.segment import FOLLOW, REJECT, FewShotSegmenter
 from SegToolkitLib.methods.alpnet.slices import Plane
 from SegToolkitLib.volume import (
     Segmentation,
@@ -68,6 +68,7 @@ class SegmentJob:
     plane: Plane = "acquired"
     series: str | None = None
     keep_largest: bool = False
+    as_published: bool = False
     confidence: Path | None = None
     overlay: Path | None = None
     batch: int = 8
@@ -110,6 +111,8 @@ def segment_files(job: SegmentJob, reporter: Reporter) -> dict[str, object]:
             volume,
             job.slices,
             keep_largest=job.keep_largest,
+            reject=None if job.as_published else REJECT,
+            follow=None if job.as_published else FOLLOW,
             progress=lambda done, total: reporter.progress("segmenting", done, total),
         )
         seconds = time.monotonic() - started

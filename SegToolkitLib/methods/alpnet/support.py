@@ -134,6 +134,7 @@ class PrototypeCache:
 
     predictor: Predictor
     sources: list[Source]
+    reject: float | None = None
     _known: dict[tuple, StructurePrototypes] = field(default_factory=dict)
 
     def get(self, structure: str, shots: tuple[tuple[int, int], ...]) -> StructurePrototypes:
@@ -147,5 +148,5 @@ class PrototypeCache:
                 )
                 for index, z in shots
             ]
-            self._known[key] = self.predictor.describe(pairs)
+            self._known[key] = self.predictor.describe(pairs, self.reject)
         return self._known[key]

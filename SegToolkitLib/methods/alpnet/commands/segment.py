@@ -54,6 +54,11 @@ def _add_arguments(parser: ArgumentParser) -> None:
         "--keep-largest", action="store_true", help="only the largest component of each structure"
     )
     parser.add_argument(
+        "--as-published",
+        action="store_true",
+        help="label whatever beats its background, slice by slice: nothing rejected or followed",
+    )
+    parser.add_argument(
         "--confidence", type=Path, metavar="FILE", help="also write the confidence (0 to 1) as a volume"
     )
     parser.add_argument("--overlay", type=Path, metavar="PNG", help="also draw the result over the image")
@@ -75,6 +80,7 @@ def _run(options: Namespace, reporter: Reporter) -> dict[str, object]:
             plane=options.plane,
             series=options.series,
             keep_largest=options.keep_largest,
+            as_published=options.as_published,
             confidence=options.confidence,
             overlay=options.overlay,
             batch=options.batch,
