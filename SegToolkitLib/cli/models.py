@@ -22,6 +22,13 @@ def _add_arguments(parser: ArgumentParser) -> None:
     remove = actions.add_parser("remove", help="remove a model from your own collection")
     remove.add_argument("model")
     remove.set_defaults(act=_remove)
+    record = actions.add_parser("record", help="write the figures of an evaluation into a model's card")
+    record.add_argument("folder", type=Path, help="folder of the model")
+    record.add_argument("results", type=Path, help="results.json of segtoolkit evaluate")
+    record.add_argument(
+        "--as", dest="name", required=True, help="what the figures are, such as setting-1-5-folds"
+    )
+    record.set_defaults(act=_record)
     for verb, text in (("import", "turn an authors' checkpoint into a model"), ("export", "and back")):
         methods = actions.add_parser(verb, help=text).add_subparsers(dest="method", required=True)
         for method in METHODS:
@@ -76,6 +83,20 @@ def _remove(options: Namespace, reporter: Reporter) -> dict[str, object]:
     ModelStore().remove(options.model)
     reporter.info(f"Removed {options.model}")
     return {}
+
+
+def _record(options: Namespace, reporter: Reporter) -> dict[str, object]:
+    from SegToolkitLib.models.card import read_card, write_card
+    from SegToolkitLib.validation import read_json
+
+    results = read_json(options.results)
+    kept = {
+        name: results[name] for name in ("dataset", "folds", "protocol", "dice_percent") if name in results
+    }
+    card = read_card(options.folder)
+    write_card(options.folder, card.model_copy(update={"metrics": {**card.metrics, options.name: kept}}))
+    reporter.info(f"Recorded {options.name} in the card of {card.name}")
+    return {"folder": str(options.folder)}
 
 
 COMMAND = Command("list, show, add, remove, import and export models", _add_arguments, _run)

@@ -13,18 +13,10 @@ from scipy import ndimage
 
 from SegToolkitLib.atomic import replacing
 from SegToolkitLib.dataset.dataset import Dataset
+from SegToolkitLib.palette import label_colour
 from SegToolkitLib.volume import Volume
 
 TILE = 192  # pixels of a tile's longer side
-COLOURS = (
-    (230, 60, 60),
-    (70, 200, 90),
-    (80, 140, 255),
-    (245, 200, 50),
-    (200, 90, 230),
-    (60, 210, 210),
-    (255, 140, 60),
-)
 
 
 def check_picture(dataset: Dataset, path: Path, most: int = 30) -> None:
@@ -63,7 +55,7 @@ def overlay(image: NDArray[Any], label: NDArray[Any] | None) -> NDArray[np.uint8
     picture = np.repeat(grey.astype(np.uint8)[..., None], 3, axis=2)
     for value in np.unique(label)[1:] if label is not None else ():
         inside = label == value
-        picture[inside & ~ndimage.binary_erosion(inside)] = COLOURS[(int(value) - 1) % len(COLOURS)]
+        picture[inside & ~ndimage.binary_erosion(inside)] = label_colour(int(value))
     return picture
 
 

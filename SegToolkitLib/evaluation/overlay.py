@@ -17,20 +17,9 @@ from skimage.measure import find_contours
 
 from SegToolkitLib.atomic import replacing
 from SegToolkitLib.errors import SegToolkitError
+from SegToolkitLib.palette import Colour, label_colour
 from SegToolkitLib.volume import Volume
 
-Colour = tuple[int, int, int]
-
-# Okabe & Ito, "Color Universal Design" (2008): told apart by people with any common colour blindness.
-PALETTE: tuple[Colour, ...] = (
-    (230, 159, 0),
-    (86, 180, 233),
-    (0, 158, 115),
-    (240, 228, 66),
-    (0, 114, 178),
-    (213, 94, 0),
-    (204, 121, 167),
-)
 MARK_COLOUR: Colour = (255, 64, 200)
 FILL_OPACITY = 0.42
 WINDOW_PERCENTILES = (1.0, 99.5)
@@ -42,11 +31,6 @@ _TEXT_SIZE = 14
 _LINE_HEIGHT = 20
 _WHITE: Colour = (255, 255, 255)
 _GREY: Colour = (190, 190, 190)
-
-
-def label_colour(value: int) -> Colour:
-    """The colour of label ``value`` (1 or more), red, green, blue in 0..255; it repeats after seven."""
-    return PALETTE[(value - 1) % len(PALETTE)]
 
 
 def overlay_picture(

@@ -15,7 +15,7 @@ FORBIDDEN = {"slicer", "qt", "ctk", "vtk"}
 
 # Lower layers first; a module may import from its own layer and from those before it.
 LAYERS = [
-    {"errors", "atomic", "device", "events", "validation", "settings"},
+    {"errors", "atomic", "device", "events", "validation", "settings", "palette"},
     {"volume"},
     {"phantom", "dataset", "evaluation", "training", "jobs"},
     {"models"},

@@ -9,7 +9,8 @@ import pytest
 from PIL import Image
 
 from SegToolkitLib.errors import SegToolkitError
-from SegToolkitLib.evaluation.overlay import MARK_COLOUR, label_colour, overlay_picture
+from SegToolkitLib.evaluation.overlay import MARK_COLOUR, overlay_picture
+from SegToolkitLib.palette import label_colour
 from SegToolkitLib.volume import Volume
 
 # Columns: the world directions (LPS) of the axes i, j, k.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import statistics
-from typing import TYPE_CHECKING
 
 from SegToolkitLib.dataset.dataset import Dataset
 from SegToolkitLib.methods.alpnet.settings import AlpnetSettings
@@ -12,9 +11,6 @@ from SegToolkitLib.methods.alpnet.training_data import TrainingData
 from SegToolkitLib.models.card import Licence, ModelCard, Preprocessing, TrainedOn, Training
 from SegToolkitLib.training.run_folder import RunFolder, provenance
 from SegToolkitLib.volume import read_volume
-
-if TYPE_CHECKING:
-    from SegToolkitLib.methods.alpnet.run import Start
 
 LIMITS = (
     "For research only; a person checks every result. Structures much smaller than 32 x 32 pixels at the"
@@ -24,15 +20,26 @@ MR_CLIP_TOP = 99.5
 
 
 def make_card(
-    start: Start, settings: AlpnetSettings, dataset: Dataset, data: TrainingData, run: RunFolder
+    name: str,
+    command: str,
+    settings: AlpnetSettings,
+    dataset: Dataset,
+    data: TrainingData,
+    run: RunFolder,
 ) -> ModelCard:
-    """Describe the model of a finished run; the weights are added when it is saved."""
+    """Describe the model of a finished run; the weights are added when it is saved.
+
+    Args:
+        name: of the model; made harmless for file systems.
+        command: that started the run.
+        settings, dataset, data, run: of the run.
+    """
     description = dataset.description
     licence = description.licence
     cases = [scan.id for scan in data.scans]
     last = run.events("metric")[-1:]
     return ModelCard(
-        name=_safe_name(start.name),
+        name=_safe_name(name),
         title=f"Few-shot {description.modality} ({description.name}, {settings.network.encoder} encoder)",
         description="SSL-ALPNet trained on superpixels of unlabelled volumes; finds what is outlined for it.",
         method="alpnet",
@@ -54,7 +61,7 @@ def make_card(
             url=(licence.url or "") if licence else "",
         ),
         training=Training(
-            command=start.command,
+            command=command,
             seed=settings.seed,
             steps=settings.optimiser.steps,
             provenance={**provenance(), "data_sha256": data.fingerprint["sha256"]},

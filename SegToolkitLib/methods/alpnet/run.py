@@ -98,7 +98,7 @@ def run_training(
         raise
     if not finished:
         return None
-    card = make_card(start, settings, dataset, data, run)
+    card = make_card(start.name, start.command, settings, dataset, data, run)
     model = run.result / "model"
     save_model(model, card, task.network.cpu().authors_state_dict())
     return model

@@ -43,6 +43,7 @@ from SegToolkitLib.methods.alpnet.support import PrototypeCache, Query, Source, 
 from SegToolkitLib.models.card import ModelCard
 from SegToolkitLib.models.licence import ensure_accepted
 from SegToolkitLib.models.store import ModelStore
+from SegToolkitLib.palette import label_colour_fraction
 from SegToolkitLib.volume import Segment, Segmentation, Volume, check_label
 
 # Chosen on four CHAOS volumes with an early model; docs/few-shot.md shows what they change.
@@ -168,7 +169,7 @@ class FewShotSegmenter:
             if name not in self._segments:
                 number = len(self._segments) + 1
                 old = known.get(value)
-                colour = old.colour if old else _COLOURS[(number - 1) % len(_COLOURS)]
+                colour = old.colour if old else label_colour_fraction(number)
                 self._segments[name] = Segment(number, name, colour, old.terminology if old else "")
         self._prototypes = PrototypeCache(self.predictor, self._sources)
 
@@ -376,17 +377,6 @@ class FewShotSegmenter:
 
 # Scores lie within +-20, so this can never be the best.
 _NEVER = 1e3
-
-# Colours of structures that come without one (Okabe and Ito's, told apart by colour-blind people).
-_COLOURS = [
-    (0.90, 0.62, 0.00),
-    (0.34, 0.71, 0.91),
-    (0.00, 0.62, 0.45),
-    (0.80, 0.47, 0.65),
-    (0.94, 0.89, 0.26),
-    (0.84, 0.37, 0.00),
-    (0.00, 0.45, 0.70),
-]
 
 
 def _slices_of(bounds: SliceRange | None, depth: int) -> range:
