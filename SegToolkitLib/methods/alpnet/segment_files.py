@@ -100,11 +100,12 @@ def segment_files(job: SegmentJob, reporter: Reporter) -> dict[str, object]:
     names = parse_structures(job.structures)
     known: dict[Path, Volume] = {}
     for support in job.supports:
-        image = known.setdefault(support.image, _read_image(support.image, job.series))
-        segmenter.add_support(image, _read_mask(support.mask), support.slices, names)
+        if support.image not in known:
+            known[support.image] = _read_image(support.image, job.series)
+        segmenter.add_support(known[support.image], _read_mask(support.mask), support.slices, names)
     outputs = []
     for query, target in zip(job.queries, targets, strict=True):
-        volume = known.get(query) or _read_image(query, job.series)
+        volume = known[query] if query in known else _read_image(query, job.series)
         check_range(volume, segmenter.card.preprocessing.modality)
         started = time.monotonic()
         result = segmenter.segment(
