@@ -7,8 +7,10 @@ and sentences on stderr. Both receive the same calls.
 from __future__ import annotations
 
 import json
+import math
 import os
 import sys
+from collections.abc import Mapping
 from typing import Any, TextIO
 
 from tqdm import tqdm
@@ -91,7 +93,7 @@ class JsonReporter(Reporter):
 
     def _send(self, kind: str, **fields: Any) -> None:
         # ASCII, because a parent may decode our output with any locale.
-        print(json.dumps({"t": kind, **fields}, default=str), file=self._stream, flush=True)
+        print(json.dumps(plain({"t": kind, **fields}), default=str), file=self._stream, flush=True)
 
     def hello(self) -> None:
         self._send("hello", pid=os.getpid())
@@ -113,6 +115,17 @@ class JsonReporter(Reporter):
 
     def done(self, **outputs: Any) -> None:
         self._send("done", outputs=outputs)
+
+
+def plain(value: Any) -> Any:
+    """The value with NaN and infinity as None, because JSON has no word for them."""
+    if isinstance(value, Mapping):
+        return {str(name): plain(item) for name, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
 
 
 def _short(value: Any) -> str:

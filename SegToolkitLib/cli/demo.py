@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
@@ -46,11 +47,23 @@ def _run(options: Namespace, reporter: Reporter) -> dict[str, object]:
     from SegToolkitLib.volume import write_segmentation, write_volume
 
     image, truth, names = _volumes(options)
+    if not (truth.voxels > 0).any() or truth.voxels.min() < 0:
+        raise SegToolkitError(
+            "empty-mask",
+            f"{options.label} outlines nothing, or has negative values.",
+            "Give a label map with values from 1.",
+        )
     synthetic = options.image is None
     axis = slice_axis(image, "acquired")
     by_slice = np.moveaxis(truth.voxels, 2 - axis, 0)
     outlined = richest_slice(by_slice) if options.slice is None else options.slice
-    if not 0 <= outlined < len(by_slice) or not by_slice[outlined].any():
+    if not 0 <= outlined < len(by_slice):
+        raise SegToolkitError(
+            "slice-outside",
+            f"There is no slice {outlined}: the volume has 0 to {len(by_slice) - 1}.",
+            "Choose one of them.",
+        )
+    if not by_slice[outlined].any():
         raise SegToolkitError(
             "empty-slice",
             f"Nothing is outlined on slice {outlined}.",
@@ -114,7 +127,9 @@ def _run(options: Namespace, reporter: Reporter) -> dict[str, object]:
         },
     )
     for name, score in dice.items():
-        reporter.info(f"  Dice {score:.3f}  {name}")
+        reporter.info(
+            f"  Dice {score:.3f}  {name}" if math.isfinite(score) else f"  no other slice shows {name}"
+        )
     reporter.info(f"{seconds:.1f} s on {segmenter.predictor.device}; picture: {picture}")
     return {"dice": dice, "seconds": round(seconds, 2), "picture": str(picture), "folder": str(out)}
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from argparse import ArgumentParser, Namespace
+from argparse import SUPPRESS, ArgumentParser, Namespace
 from pathlib import Path
 
 from SegToolkitLib.events import Reporter
@@ -10,19 +10,28 @@ from SegToolkitLib.methods.registry import METHODS, Command, commands_of
 
 
 def _add_arguments(parser: ArgumentParser) -> None:
+    # Also after the action, where people write it; SUPPRESS keeps the one before the action.
+    common = ArgumentParser(add_help=False)
+    common.add_argument(
+        "--json", action="store_true", default=SUPPRESS, help="report to a program: JSON lines"
+    )
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
-    actions.add_parser("list", help="list the models that can be used").set_defaults(act=_list)
-    show = actions.add_parser("show", help="show a model's card and terms")
+    actions.add_parser("list", parents=[common], help="list the models that can be used").set_defaults(
+        act=_list
+    )
+    show = actions.add_parser("show", parents=[common], help="show a model's card and terms")
     show.add_argument("model")
     show.set_defaults(act=_show)
-    add = actions.add_parser("add", help="copy a model folder into your own collection")
+    add = actions.add_parser("add", parents=[common], help="copy a model folder into your own collection")
     add.add_argument("folder", type=Path)
     add.add_argument("--replace", action="store_true", help="replace the model of that name")
     add.set_defaults(act=_add)
-    remove = actions.add_parser("remove", help="remove a model from your own collection")
+    remove = actions.add_parser("remove", parents=[common], help="remove a model from your own collection")
     remove.add_argument("model")
     remove.set_defaults(act=_remove)
-    record = actions.add_parser("record", help="write the figures of an evaluation into a model's card")
+    record = actions.add_parser(
+        "record", parents=[common], help="write the figures of an evaluation into a model's card"
+    )
     record.add_argument("folder", type=Path, help="folder of the model")
     record.add_argument("results", type=Path, help="results.json of segtoolkit evaluate")
     record.add_argument(
@@ -34,7 +43,7 @@ def _add_arguments(parser: ArgumentParser) -> None:
         for method in METHODS:
             command = commands_of(method).get(verb)
             if command is not None:
-                one = methods.add_parser(method, help=command.help)
+                one = methods.add_parser(method, parents=[common], help=command.help)
                 command.add_arguments(one)
                 one.set_defaults(act=command.run)
 

@@ -53,7 +53,7 @@ def ensure_accepted(
             "licence-not-accepted",
             terms_text(card),
             "If you accept these terms, run the command with --accept-licence"
-            " (from Python: ensure_accepted(card, accept=True)); you are asked once.",
+            " (from Python: from_model(..., accept_licence=True)); you are asked once.",
         )
     when = datetime.now(timezone.utc).isoformat(timespec="seconds")
     with suppress(SegToolkitError):

@@ -83,8 +83,9 @@ def random_state() -> dict[str, Any]:
 def restore_random_state(state: dict[str, Any]) -> None:
     """Undo :func:`random_state`."""
     torch.set_rng_state(state["torch"])
-    if state["cuda"] and torch.cuda.is_available():
-        torch.cuda.set_rng_state_all(state["cuda"])
+    # The machine may have fewer GPUs than the one before, or none.
+    if torch.cuda.is_available():
+        torch.cuda.set_rng_state_all(state["cuda"][: torch.cuda.device_count()])
     name, words, position, has_gauss, cached = state["numpy"]
     state_words = words.numpy().astype(np.uint32)
     np.random.set_state((name, state_words, int(position), int(has_gauss), cached))  # noqa: NPY002

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
@@ -17,6 +18,7 @@ from SegToolkitLib.training.checkpoint import latest_checkpoint, restore_random_
 from SegToolkitLib.training.run_folder import RunFolder
 
 SKIP_WINDOW = 100
+NOT_FINITE_IN_A_ROW = 10
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,14 @@ class Task(Protocol):
         """Forward pass and losses of one step."""
         ...
 
+    def extra_state(self) -> dict[str, Any]:
+        """What checkpoints keep besides the states of network, optimiser and scheduler."""
+        ...
+
+    def load_extra_state(self, state: dict[str, Any]) -> None:
+        """Undo :meth:`extra_state`."""
+        ...
+
 
 @dataclass
 class Progress:
@@ -71,6 +81,7 @@ class Progress:
 
     skipped: int = 0
     samples: int = 0
+    updates: int = 0
     values: list[dict[str, float]] = field(default_factory=list)
     recent_skips: list[list[int]] = field(default_factory=list)
 
@@ -79,7 +90,7 @@ class Progress:
         self.skipped += result.skipped
         self.samples += result.samples
         self.recent_skips = [*self.recent_skips[1 - SKIP_WINDOW :], [result.skipped, result.samples]]
-        if result.loss is not None:
+        if result.loss is not None and all(map(math.isfinite, result.values.values())):
             self.values.append(result.values)
 
     def means(self) -> dict[str, float]:
@@ -87,9 +98,9 @@ class Progress:
         values, self.values = self.values, []
         return {name: sum(v[name] for v in values) / len(values) for name in values[0]} if values else {}
 
-    def check_skips(self, limit: float, reason: str, step: int) -> None:
+    def check_skips(self, limit: float, reason: str, step: int, last: bool = False) -> None:
         """Stop a run that mostly skips, instead of letting it end with an untrained network."""
-        if len(self.recent_skips) < SKIP_WINDOW:
+        if len(self.recent_skips) < SKIP_WINDOW and not last:
             return
         skipped, samples = (sum(column) for column in zip(*self.recent_skips, strict=True))
         if skipped > limit * samples:
@@ -98,6 +109,15 @@ class Progress:
                 f"{skipped} of the last {samples} samples (to step {step}) gave no loss: {reason}.",
                 "Look at the preview of the superpixels: they may be too small or too large for the pooling"
                 " window, or the patient mask may be wrong.",
+            )
+
+    def check_updates(self) -> None:
+        """Refuse to call a run finished that changed nothing."""
+        if not self.updates:
+            raise SegToolkitError(
+                "no-update",
+                "The run made no update at all, so the network is as untrained as it was.",
+                "Take more steps (optimiser.steps), or train in float32 (precision=float32).",
             )
 
 
@@ -133,24 +153,37 @@ def train(task: Task, run: RunFolder, options: LoopOptions, device: torch.device
         Whether the run is finished (False: it was asked to stop).
 
     Raises:
-        SegToolkitError: too many samples gave no loss, the loss is not finite, or writing failed.
+        SegToolkitError: too many samples gave no loss, no update was made, the loss is not finite, or
+            writing failed.
     """
     scaler = torch.amp.GradScaler(device.type, enabled=_scales(device, options.precision))
     first, progress = _restore(task, run, scaler, device)
     started = time.monotonic()
     task.network.train()
     run.event("start", step=first, total=options.steps, device=str(device))
+    run.log(f"{'Resumed' if first else 'Started'} at step {first} of {options.steps} on {device}")
+    not_finite = 0
     for step, sample in enumerate(task.samples(first, options.steps), start=first):
+        done = step + 1
+        # The running statistics must not keep what a float16 forward pass overflowed to.
+        buffers = [b.clone() for b in task.network.buffers()] if scaler.is_enabled() else []
         with autocast(device, options.precision):
             result = task.step(sample)
         if result.loss is not None:
-            _update(task, result.loss, scaler, step)
+            finite = bool(torch.isfinite(result.loss))
+            not_finite = 0 if finite else not_finite + 1
+            if not_finite > (NOT_FINITE_IN_A_ROW if scaler.is_enabled() else 0):
+                raise _not_finite(result.loss, step)
+            if not finite:
+                for buffer, kept in zip(task.network.buffers(), buffers, strict=True):
+                    buffer.data.copy_(kept)
+            progress.updates += _update(task, result.loss, scaler)
         progress.add(result)
-        progress.check_skips(options.max_skip_share, result.reason, step)
-        done = step + 1
+        progress.check_skips(options.max_skip_share, result.reason, step, last=done == options.steps)
         shown: dict[str, Any] = {}
         if done % options.log_every == 0 or done == options.steps:
             shown = {**progress.means(), "skipped": progress.skipped}
+            run.log(f"Step {done}: " + ", ".join(f"{name} {value:.5g}" for name, value in shown.items()))
             run.event(
                 "metric",
                 step=done,
@@ -165,10 +198,14 @@ def train(task: Task, run: RunFolder, options: LoopOptions, device: torch.device
             _save(task, run, scaler, progress, done, options.keep_checkpoints)
         if stop and done < options.steps:
             run.stop_file.unlink(missing_ok=True)
+            text = f"Stopped as asked after step {done}; resume to go on."
             run.event("stopped", step=done)
-            reporter.info(f"Stopped as asked after step {done}; resume to go on.")
+            run.log(text)
+            reporter.info(text)
             return False
+    progress.check_updates()
     run.event("finished", step=options.steps)
+    run.log(f"Finished after step {options.steps}")
     return True
 
 
@@ -179,18 +216,25 @@ def _scales(device: torch.device, precision: str) -> bool:
     return precision == "float16"
 
 
-def _update(task: Task, loss: Tensor, scaler: torch.amp.GradScaler, step: int) -> None:
-    if not torch.isfinite(loss):
-        raise SegToolkitError(
-            "loss-not-finite",
-            f"The loss became {loss.item()} at step {step}.",
-            "Lower the learning rate (optimiser.learning_rate) or train in float32 (precision=float32).",
-        )
+def _not_finite(loss: Tensor, step: int) -> SegToolkitError:
+    return SegToolkitError(
+        "loss-not-finite",
+        f"The loss became {loss.item()} at step {step}.",
+        "Lower the learning rate (optimiser.learning_rate) or train in float32 (precision=float32).",
+    )
+
+
+def _update(task: Task, loss: Tensor, scaler: torch.amp.GradScaler) -> bool:
+    """One step of the optimiser, unless the scaler leaves it out; tell whether there was one."""
     task.optimiser.zero_grad(set_to_none=True)
     scaler.scale(loss).backward()
     scaler.step(task.optimiser)
+    scale = scaler.get_scale()
     scaler.update()
+    if scaler.get_scale() < scale:  # the gradients had no finite values, so the optimiser stood still
+        return False
     task.scheduler.step()
+    return True
 
 
 def _save(
@@ -202,6 +246,7 @@ def _save(
         "scheduler": task.scheduler.state_dict(),
         "scaler": scaler.state_dict(),
         "progress": asdict(progress),
+        "extra": task.extra_state(),
     }
     path = save_checkpoint(run.checkpoints, step, state, keep)
     run.event("checkpoint", step=step, file=path.name)
@@ -218,6 +263,9 @@ def _restore(
     task.network.load_state_dict(state["network"])
     task.optimiser.load_state_dict(state["optimiser"])
     task.scheduler.load_state_dict(state["scheduler"])
-    scaler.load_state_dict(state["scaler"])
+    if state["scaler"]:  # empty where the run had none, on another device
+        scaler.load_state_dict(state["scaler"])
+    task.load_extra_state(state.get("extra", {}))
     restore_random_state(state["random"])
-    return int(state["step"]), Progress(**state["progress"])
+    # Checkpoints from before updates were counted.
+    return int(state["step"]), Progress(**{"updates": int(state["step"]), **state["progress"]})

@@ -15,6 +15,8 @@ import torch
 from SegToolkitLib import __version__
 from SegToolkitLib.atomic import write_json
 from SegToolkitLib.errors import SegToolkitError
+from SegToolkitLib.events import Reporter
+from SegToolkitLib.validation import read_json
 
 
 class RunFolder:
@@ -34,24 +36,45 @@ class RunFolder:
         self.stop_file = path / "stop"
 
     @classmethod
-    def create(cls, path: Path, method: str, settings: dict[str, Any], data: dict[str, Any]) -> RunFolder:
+    def create(
+        cls,
+        path: Path,
+        method: str,
+        settings: dict[str, Any],
+        data: dict[str, Any],
+        start: dict[str, Any] | None = None,
+    ) -> RunFolder:
         """Start a run folder.
 
         Args:
             path: an empty or missing folder.
             method: name of the method package.
             settings: everything the method needs to run again.
-            data: where the data lie and their fingerprint.
+            data: fingerprint of the data.
+            start: where the data lie and what else the run began with, for resuming it.
 
         Raises:
             SegToolkitError: the folder already holds a run.
         """
         run = cls(path)
         run.refuse_existing()
-        run.checkpoints.mkdir(parents=True, exist_ok=True)
+        try:
+            run.checkpoints.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise SegToolkitError(
+                "write-failed",
+                f"The run folder {path} cannot be made: {error.strerror or error}.",
+                "Choose a folder where you may write.",
+            ) from error
         write_json(
             run.settings_file,
-            {"method": method, "settings": settings, "data": data, "made_with": provenance()},
+            {
+                "method": method,
+                "settings": settings,
+                "data": data,
+                "start": start or {},
+                "made_with": provenance(),
+            },
         )
         return run
 
@@ -80,14 +103,19 @@ class RunFolder:
 
     def settings(self) -> dict[str, Any]:
         """Content of settings.json."""
-        return json.loads(self.settings_file.read_text(encoding="utf-8"))
+        return read_json(self.settings_file)
 
     def event(self, kind: str, **fields: Any) -> None:
         """Append one JSON line to events.jsonl."""
         self.path.mkdir(parents=True, exist_ok=True)
         line = json.dumps({"t": kind, "time": round(time.time(), 3), **fields})
-        with self.events_file.open("a", encoding="utf-8") as handle:
-            handle.write(line + "\n")
+        with self.events_file.open("a+b") as handle:
+            if handle.seek(0, os.SEEK_END):
+                handle.seek(-1, os.SEEK_END)
+                if handle.read(1) != b"\n":
+                    # A run that was killed in mid-line: what it began must not swallow this one.
+                    line = "\n" + line
+            handle.write(line.encode() + b"\n")
 
     def events(self, kind: str | None = None) -> list[dict[str, Any]]:
         """Events so far; a line cut off by a kill is left out."""
@@ -105,8 +133,40 @@ class RunFolder:
 
     def log(self, text: str) -> None:
         """Append one line to log.txt."""
+        self.path.mkdir(parents=True, exist_ok=True)
         with self.log_file.open("a", encoding="utf-8") as handle:
             handle.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {text}\n")
+
+
+class LoggedReporter(Reporter):
+    """Passes everything on, and keeps warnings in the run's log.txt.
+
+    Args:
+        run: whose log.
+        reporter: who hears of it besides.
+    """
+
+    def __init__(self, run: RunFolder, reporter: Reporter) -> None:
+        self._run, self._reporter = run, reporter
+
+    def progress(self, phase: str, step: int, total: int, **values: Any) -> None:
+        self._reporter.progress(phase, step, total, **values)
+
+    def metric(self, name: str, value: float, **context: Any) -> None:
+        self._reporter.metric(name, value, **context)
+
+    def warning(self, text: str, hint: str = "") -> None:
+        self._run.log(f"Warning: {text} {hint}".rstrip())
+        self._reporter.warning(text, hint)
+
+    def info(self, text: str) -> None:
+        self._reporter.info(text)
+
+    def error(self, error: SegToolkitError) -> None:
+        self._reporter.error(error)
+
+    def done(self, **outputs: Any) -> None:
+        self._reporter.done(**outputs)
 
 
 def provenance() -> dict[str, Any]:

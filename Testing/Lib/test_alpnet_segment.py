@@ -8,12 +8,12 @@ import torch
 
 from SegToolkitLib.errors import SegToolkitError
 from SegToolkitLib.methods.alpnet.matching import by_chunk, by_nearest_slice, by_relative_position
-from SegToolkitLib.methods.alpnet.result import expected_dice
+from SegToolkitLib.methods.alpnet.result import slice_confidence
 from SegToolkitLib.methods.alpnet.segment import FewShotSegmenter
 from SegToolkitLib.methods.alpnet.settings import NetworkSettings
 from SegToolkitLib.methods.alpnet.slices import slice_axis, to_slices
 from SegToolkitLib.models.card import Licence, ModelCard, Preprocessing
-from SegToolkitLib.volume import Reorient, Segment, Segmentation, Volume, prepare
+from SegToolkitLib.volume import CropBox, Reorient, Segment, Segmentation, Volume, prepare
 
 SETTINGS = NetworkSettings(encoder="compact", compact_widths=(16, 16, 24, 32), channels=48)
 
@@ -148,10 +148,11 @@ def test_the_next_slice_to_outline_is_the_least_certain_open_one(outlined: FewSh
 
 def test_confidence_is_a_probability_on_every_computed_voxel(outlined: FewShotSegmenter) -> None:
     image, _ = patient()
-    confidence = outlined.segment(image).confidence.voxels
+    confidence = outlined.segment(image, reject=None, follow=None).confidence.voxels
     assert confidence.dtype == np.float32
     assert confidence.min() >= 0.5 - 1e-3
     assert confidence.max() <= 1
+    assert outlined.segment(image).confidence.voxels.min() >= 0
 
 
 def test_several_supports_are_used_together_and_names_keep_their_colours() -> None:
@@ -180,13 +181,87 @@ def test_support_is_encoded_once_and_every_query_slice_once(monkeypatch: pytest.
     assert sum(encoded) == 2 + 6 + 6
 
 
-def test_expected_dice_is_one_for_certainty_and_falls_with_doubt() -> None:
-    labels = np.zeros((10, 10), dtype=np.uint8)
-    labels[:5] = 1
-    sure = (labels == 1).astype(np.float32)[None]
-    doubtful = np.where(labels == 1, 0.6, 0.4).astype(np.float32)[None]
-    assert expected_dice(sure, labels) == pytest.approx(1.0)
-    assert expected_dice(doubtful, labels) == pytest.approx((2 * 30 + 1) / (50 + 50 + 1), abs=1e-3)
+def test_confidence_falls_with_doubt_and_with_what_our_rules_took_away() -> None:
+    mask = np.zeros((3, 10, 10), dtype=bool)
+    mask[:, :5] = True
+    sure = mask.astype(np.float32)
+    sure[1] = np.where(mask[1], 0.6, 0.4)
+    sure[2, 7:9] = 0.9  # found, and taken away
+    confidence, worth = slice_confidence(sure[None], mask[None])
+    assert worth.all()
+    assert confidence.tolist() == pytest.approx([1.0, 50 / (50 + 40), 50 / (50 + 18)], abs=1e-3)
+
+
+def test_only_slices_that_show_a_good_part_of_a_structure_are_suggested(outlined: FewShotSegmenter) -> None:
+    image, _ = patient(depth=9)
+    voxels = image.voxels.copy()
+    voxels[6:] = np.random.default_rng(0).normal(100, 4, voxels[6:].shape)  # both structures end
+    result = outlined.segment(image.with_voxels(voxels), slices=None)
+    assert not result.labels.voxels[6:].any()
+    assert result.next_slice is not None
+    assert result.next_slice < 6
+
+
+def test_outlining_a_second_slice_later_is_the_same_as_outlining_both_at_once() -> None:
+    image, label = patient()
+    together, later = segmenter(), segmenter()
+    together.set_support(image, label, [1, 4], {1: "bright"})
+    later.set_support(image, label, [1], {1: "bright"})
+    later.add_support(image, label, [4], {1: "bright"})
+    first, second = together.segment(image), later.segment(image)
+    assert np.array_equal(first.labels.voxels, second.labels.voxels)
+    assert np.array_equal(first.confidence.voxels, second.confidence.voxels)
+
+
+@pytest.mark.parametrize("slices", [None, (0, 11)])
+def test_a_volume_stored_head_first_gets_the_same_outlines(
+    monkeypatch: pytest.MonkeyPatch, slices: tuple[int, int] | None
+) -> None:
+    image, label = patient(depth=12)
+    query, _ = patient(depth=12, seed=9)
+    tool = segmenter()
+    tool.set_support(image, label, [1, 10], {1: "bright"})
+    used: list[list[tuple[int, int]]] = []
+    original = tool._shots
+    monkeypatch.setattr(
+        tool,
+        "_shots",
+        lambda *a: (lambda found: (used.append([found[z][0] for z in sorted(found)]), found)[1])(
+            original(*a)
+        ),
+    )
+    upright = tool.segment(query, slices).labels
+    turned = tool.segment(prepare(query, [Reorient("LAI")]).volume, slices).labels
+    assert [z for _, z in used[0]] == [z for _, z in reversed(used[1])]
+    assert {z for _, z in used[0]} == {1, 10}
+    assert np.array_equal(upright.voxels, turned.voxels[::-1])
+
+
+def test_volumes_sliced_along_different_directions_are_not_compared() -> None:
+    image, label = patient()
+    tool = segmenter()
+    tool.set_support(image, label, [1], {1: "bright"})
+    coronal = Volume(image.voxels, (1.5, 1.5, 6), image.origin, np.array([[1.0, 0, 0], [0, 0, 1], [0, 1, 0]]))
+    with pytest.raises(SegToolkitError, match="different directions"):
+        tool.segment(coronal)
+
+
+def test_two_labels_of_one_name_are_one_structure() -> None:
+    image, label = patient()
+    tool = segmenter()
+    tool.set_support(image, label, [2], {1: "both", 2: "both"})
+    assert tool.structures == ["both"]
+    assert np.array_equal(tool.segment(image).labels.voxels[2] > 0, label.voxels[2] > 0)
+
+
+def test_a_support_that_cannot_be_used_leaves_the_earlier_one() -> None:
+    image, label = patient()
+    tool = segmenter()
+    tool.set_support(image, label, [2], {1: "bright"})
+    with pytest.raises(SegToolkitError):
+        tool.set_support(image, label.with_voxels(label.voxels * 0))
+    assert tool.structures == ["bright"]
+    assert tool.segment(image).labels.voxels.any()
 
 
 @pytest.mark.parametrize(
@@ -244,3 +319,45 @@ def test_chunks_are_the_authors_and_other_rules_are_by_distance() -> None:
     assert by_chunk([5, 9], 7, 7, 3) == [0, 0]
     assert by_relative_position([0, 5, 9], 10, [2, 10, 18], 20) == [0, 1, 2]
     assert by_nearest_slice([0, 4, 6, 30], [2, 8]) == [0, 0, 1, 1]
+
+
+def test_a_full_label_map_and_one_slice_give_the_structures_on_that_slice() -> None:
+    image, label = patient()
+    partly = label.voxels.copy()
+    partly[3][partly[3] == 2] = 0
+    tool = segmenter()
+    tool.set_support(image, label.with_voxels(partly), [3])
+    assert tool.structures == ["label 1"]
+    tool.add_support(image, label.with_voxels(partly), [1])
+    assert tool.structures == ["label 1", "label 2"]
+
+
+def test_a_mask_that_slicer_cropped_is_put_back_in_its_place() -> None:
+    image, label = patient()
+    box = prepare(label, [CropBox((4, 4, 1), (92, 92, 5))]).volume
+    tool = segmenter()
+    tool.set_support(image, Segmentation(box, [Segment(1, "bright", (1, 0, 0))]), [2], {1: "bright"})
+    assert np.array_equal(tool.segment(image).labels.voxels[2] > 0, label.voxels[2] == 1)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda image, label: FewShotSegmenter(IntensityNetwork(), card(), batch=0),  # type: ignore[arg-type]
+        lambda image, label: segmenter().set_support(image, label, [2], {0: "air"}),
+        lambda image, label: segmenter().set_support(
+            image, label.with_voxels(-label.voxels.astype(np.int16))
+        ),
+        lambda image, label: FewShotSegmenter(IntensityNetwork(), card(), device="gpu7"),  # type: ignore[arg-type]
+    ],
+)
+def test_values_that_make_no_sense_are_refused(call) -> None:  # type: ignore[no-untyped-def]
+    with pytest.raises(SegToolkitError) as error:
+        call(*patient())
+    assert error.value.hint
+
+
+@pytest.mark.parametrize("wrong", [{"structures": []}, {"reject": 2.0}, {"slices": {"nobody": (0, 1)}}])
+def test_questions_that_make_no_sense_are_refused(outlined: FewShotSegmenter, wrong: dict) -> None:
+    with pytest.raises(SegToolkitError):
+        outlined.segment(patient()[0], **wrong)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from SegToolkitLib.errors import SegToolkitError
+from SegToolkitLib.events import Reporter
+from SegToolkitLib.methods.alpnet.superpixel_files import pseudo_labels_of
 from SegToolkitLib.methods.alpnet.superpixels import (
     SuperpixelSettings,
     mask_warning,
@@ -15,6 +19,7 @@ from SegToolkitLib.methods.alpnet.superpixels import (
     threshold_value,
     volume_pseudo_labels,
 )
+from SegToolkitLib.volume import Volume
 
 
 def test_present_rule_numbers_what_lies_in_the_mask_without_gaps_raw_zero_included() -> None:
@@ -82,3 +87,41 @@ def test_a_usual_mask_is_not_complained_about() -> None:
     labels = np.zeros((2, 4, 4))
     labels[:, 1:3] = 1
     assert mask_warning(labels) is None
+
+
+def volume(seed: int) -> Volume:
+    voxels = np.random.default_rng(seed).uniform(60, 200, size=(2, 32, 32)).astype(np.float32)
+    return Volume(voxels, (1, 1, 5), (0, 0, 0), np.eye(3))
+
+
+def test_pseudo_labels_of_a_replaced_image_are_made_again(tmp_path: Path) -> None:
+    options = SuperpixelSettings(min_size=60, threshold=50.0001)
+    pseudo_labels_of("1", volume(1), options, tmp_path, Reporter(), 1)
+    file = tmp_path / "superpix-60_1.nii.gz"
+    made = file.stat().st_mtime_ns
+    pseudo_labels_of("1", volume(1), options, tmp_path, Reporter(), 1)
+    assert file.stat().st_mtime_ns == made
+    found = pseudo_labels_of("1", volume(2), options, tmp_path, Reporter(), 1)
+    assert np.array_equal(found.voxels, volume_pseudo_labels(volume(2).voxels, options, workers=1))
+    assert file.stat().st_mtime_ns != made
+
+
+def test_a_threshold_as_text_is_the_same_threshold(tmp_path: Path) -> None:
+    made = []
+    for threshold in (50.0001, "50.0001"):
+        options = SuperpixelSettings(min_size=60, threshold=threshold)
+        pseudo_labels_of("1", volume(1), options, tmp_path, Reporter(), 1)
+        made.append((tmp_path / "superpix-60_1.nii.gz").stat().st_mtime_ns)
+    assert made[0] == made[1]
+
+
+def test_an_odd_mask_is_warned_about_with_the_hint_of_the_caller(tmp_path: Path) -> None:
+    class Ears(Reporter):
+        def warning(self, text: str, hint: str = "") -> None:
+            heard.append((text, hint))
+
+    heard: list[tuple[str, str]] = []
+    options = SuperpixelSettings(min_size=60, threshold=1e6)
+    pseudo_labels_of("7", volume(1), options, tmp_path, Ears(), 1, hint="Say otsu.")
+    assert heard[0][0].startswith("Case 7: the patient mask is empty")
+    assert heard[0][1] == "Say otsu."

@@ -221,3 +221,74 @@ def test_a_class_map_lists_slices_by_structure(place: Path, tmp_path: Path) -> N
     content = json.loads((tmp_path / "classmap_1.json").read_text())
     label = read_volume(place / "label_1.nii.gz", label=True).voxels
     assert content["liver"]["1"] == np.flatnonzero((label == 1).any((1, 2))).tolist()
+
+
+@pytest.mark.parametrize(
+    ("more", "word"),
+    [
+        (["--out", "{query}"], "overwritten"),
+        (["--out", "{mask}"], "overwritten"),
+        (["--out", "{folder}/r.seg.nrrd", "--confidence", "{query}"], "overwritten"),
+        (["--out", "{folder}/r.nrrd", "--confidence", "{folder}/r.nrrd"], "overwritten"),
+        (["--out", "{folder}/r.txt"], "format"),
+        (["--out", "{folder}/r.nrrd", "--overlay", "{folder}/r.pdf"], "format"),
+    ],
+)
+def test_an_output_that_cannot_be_is_refused_before_any_work(
+    place: Path, tmp_path: Path, more: list[str], word: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    query, mask = tmp_path / "q.nii.gz", tmp_path / "m.nii.gz"
+    query.write_bytes((place / "image_1.nii.gz").read_bytes())
+    mask.write_bytes((place / "label_1.nii.gz").read_bytes())
+    before = query.read_bytes(), mask.read_bytes()
+    filled = [word_.format(query=query, mask=mask, folder=tmp_path) for word_ in more]
+    call = ["segment", "alpnet", "--model", str(place / "free"), "--support", str(query), str(mask), "6"]
+    assert main([*call, "--query", str(query), *filled]) == 1
+    told = capsys.readouterr().err
+    assert word in told
+    assert "segmenting" not in told
+    assert (query.read_bytes(), mask.read_bytes()) == before
+
+
+def test_two_dicom_patients_are_told_apart_by_their_series(place: Path, tmp_path: Path) -> None:
+    import SimpleITK as sitk
+
+    from SegToolkitLib.volume import list_dicom_series
+
+    uids = []
+    for seed in (1, 2):
+        image = read_volume(place / f"image_{seed}.nii.gz").to_sitk()
+        folder = tmp_path / f"patient{seed}"
+        folder.mkdir()
+        uids.append(f"1.2.826.0.1.3680043.2.1125.{seed}")
+        writer = sitk.ImageFileWriter()
+        writer.KeepOriginalImageUIDOn()
+        direction = np.array(image.GetDirection()).reshape(3, 3)
+        for k in range(image.GetSize()[2]):
+            plane = image[:, :, k]
+            position = image.TransformIndexToPhysicalPoint((0, 0, k))
+            tags = {
+                "0008|0060": "MR",
+                "0020|000e": uids[-1],
+                "0008|0018": f"{uids[-1]}.{k + 1}",
+                "0020|0032": "\\".join(f"{v:.6f}" for v in position),
+                "0020|0037": "\\".join(f"{v:.6f}" for v in direction[:, :2].T.ravel()),
+                "0020|0013": str(k + 1),
+            }
+            for tag, value in tags.items():
+                plane.SetMetaData(tag, value)
+            writer.SetFileName(str(folder / f"{k:03}.dcm"))
+            writer.Execute(plane)
+        assert [series.uid for series in list_dicom_series(folder)] == [uids[-1]]
+    call = ["segment", "alpnet", "--model", str(place / "free"), "--out", str(tmp_path / "out")]
+    mask = tmp_path / "mask.nii.gz"
+    label = read_volume(place / "label_1.nii.gz", label=True)
+    stored = read_volume(tmp_path / "patient1")
+    from SegToolkitLib.volume import onto_grid
+
+    write_volume(onto_grid(label, stored.grid, label=True), mask)
+    series = [w for uid in uids for w in ("--series", uid)]
+    both = ["--query", str(tmp_path / "patient1"), "--query", str(tmp_path / "patient2")]
+    assert main([*call, "--support", str(tmp_path / "patient1"), str(mask), *both, *series]) == 0
+    result = read_segmentation(tmp_path / "out" / "patient2.seg.nrrd")
+    assert result.labels.same_grid(read_volume(tmp_path / "patient2"))

@@ -6,13 +6,16 @@ import doctest
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import SegToolkitLib.methods.alpnet.segment as documented
 from SegToolkitLib.cli import main
 from SegToolkitLib.cli.demo import STARTER
 from SegToolkitLib.methods.alpnet.checkpoints import network_from_model
+from SegToolkitLib.methods.alpnet.segment import FewShotSegmenter
 from SegToolkitLib.models.store import ModelStore
+from SegToolkitLib.volume import read_volume
 
 ROOT = Path(__file__).parents[2]
 
@@ -60,3 +63,27 @@ def test_it_does_on_real_volumes_it_has_not_seen_what_its_card_says(real_data: P
     # Half precision kernels and other machines move single voxels, not organs.
     assert table["mean"] == pytest.approx(recorded["mean"], abs=0.5)
     assert table["mean"] > 60
+
+
+def test_the_suggested_slice_is_worse_than_most_and_confidence_follows_the_truth(real_data: Path) -> None:
+    """Scan 1 is one of those that the starter model has not seen."""
+    image = read_volume(real_data / "chaos_mr_t2" / "image_01.nii.gz")
+    label = read_volume(real_data / "chaos_mr_t2" / "label_01.nii.gz", label=True)
+    segmenter = FewShotSegmenter.from_model(STARTER, accept_licence=True)
+    for value in (1, 2, 3, 4):
+        truth = label.voxels == value
+        organ = np.flatnonzero(truth.any((1, 2)))
+        outlined = int(organ[len(organ) // 2])
+        segmenter.set_support(image, label, [outlined], {value: "organ"})
+        result = segmenter.segment(image)
+        found = result.labels.voxels > 0
+        dice = {
+            int(z): 2 * float((found[z] & truth[z]).sum()) / float(found[z].sum() + truth[z].sum())
+            for z in range(len(truth))
+            if found[z].any() or truth[z].any()
+        }
+        inside = [int(z) for z in organ if z != outlined]
+        correlation = np.corrcoef([result.slice_confidence[z] for z in inside], [dice[z] for z in inside])
+        assert correlation[0, 1] > 0.4, value
+        assert result.next_slice is not None
+        assert dice[result.next_slice] < np.median([dice[z] for z in inside]), value

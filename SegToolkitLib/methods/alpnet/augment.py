@@ -203,8 +203,8 @@ def apply_view(
     Returns:
         The image [H, W] float32 and the masks [K, H, W] uint8.
     """
-    # The background's one-hot channel rides along because the authors take the argmax after
-    # rounding: outside the warped slice both channels are 0, which is background.
+    # The authors warp the background's one-hot channel too and take the argmax after rounding. Both are
+    # 0 outside the slice, which is background, so "more than half foreground" says the same.
     planes = np.concatenate([image[None], masks]).astype(np.float32)
     planes = warp_affine(planes, affine_matrix(view, image.shape[:2]))
     planes = warp_elastic(planes, displacement(view.noise, ranges.elastic_alpha, ranges.elastic_sigma))

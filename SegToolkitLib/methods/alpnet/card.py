@@ -81,11 +81,14 @@ def preprocessing_of(dataset: Dataset, data: TrainingData) -> Preprocessing:
     spacing = [round(statistics.median(image.spacing[axis] for image in images), 4) for axis in (0, 1)]
     codes = [image.orientation for image in images]
     window, mean, std = data.raw_units
+    clip_top = None
+    if dataset.description.modality == "MR":
+        clip_top = MR_CLIP_TOP if data.clip_top is None else data.clip_top
     return Preprocessing(
         modality=dataset.description.modality,
         orientation=statistics.mode(codes),
         window=window,
-        clip_top=MR_CLIP_TOP if dataset.description.modality == "MR" else None,
+        clip_top=clip_top,
         spacing=(spacing[0], spacing[1], None),
         mean=mean,
         std=std,

@@ -13,10 +13,12 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from SegToolkitLib.dataset.description import DatasetDescription
 from SegToolkitLib.errors import SegToolkitError
 from SegToolkitLib.methods.alpnet.augment import AugmentRanges, apply_view, draw_view
 
 MAX_REDRAWS = 1000
+CT_SIZE = 256
 
 
 @dataclass(frozen=True)
@@ -88,6 +90,23 @@ class Normalisation:
         return cls(modality, mean, float(np.sqrt(squares / count)))
 
 
+def slice_size(description: DatasetDescription, shape: Sequence[int]) -> tuple[int, int]:
+    """Rows and columns that are used of a volume [k, j, i].
+
+    The authors' CT has 257 x 257 pixels, because their resampling adds one, and their readers cut it to
+    256. That one extra row or column is all that is cut here: larger slices are another preparation.
+
+    Args:
+        description: of the data set; its size (x, y) stands for 256 x 256 where it names one.
+        shape: of the volume.
+    """
+    rows, columns = int(shape[1]), int(shape[2])
+    if description.modality != "CT":
+        return rows, columns
+    width, height = description.size or (CT_SIZE, CT_SIZE)
+    return (height if rows == height + 1 else rows), (width if columns == width + 1 else columns)
+
+
 @dataclass
 class EpisodeSampler:
     """Draws the episodes of a training run.
@@ -100,8 +119,11 @@ class EpisodeSampler:
         draw_rule: "present" draws among the ids that occur; "authors" draws uniformly from
             [1, largest id), whether an id occurs or not.
         epoch_length: slices in a pass over the data; None takes every slice once. The authors fix it
-            to 1000 for MR.
+            to 1000 for MR; fewer than there are slices would leave some undrawn.
         seed: of everything drawn here.
+
+    Raises:
+        SegToolkitError: "epoch-too-short" or "no-superpixels".
     """
 
     scans: Sequence[Scan]
@@ -115,13 +137,20 @@ class EpisodeSampler:
 
     def __post_init__(self) -> None:
         self._slices = [(s, k) for s, scan in enumerate(self.scans) for k in range(len(scan.image))]
+        if self.epoch_length is not None and self.epoch_length < len(self._slices):
+            raise SegToolkitError(
+                "epoch-too-short",
+                f"A pass over the data is set to {self.epoch_length} slices, but there are"
+                f" {len(self._slices)} training slices, so some would never be drawn.",
+                "Take every slice once a pass: --set episodes.epoch_length=null.",
+            )
         self._ids = {at: found for at in self._slices if (found := self._ids_on(*at))}
         if not self._ids:
             raise SegToolkitError(
                 "no-superpixels",
                 f"None of the {len(self._slices)} training slices has a usable superpixel.",
-                "Make the pseudo-labels again with another patient-mask threshold (--fg-threshold otsu), and"
-                " check that the excluded structures do not cover every slice.",
+                "Make the pseudo-labels again with another patient-mask threshold (--set"
+                " data.threshold=otsu), and check that the excluded structures do not cover every slice.",
             )
 
     def _ids_on(self, scan_index: int, k: int) -> list[tuple[int, NDArray]]:

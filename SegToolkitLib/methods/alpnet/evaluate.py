@@ -17,12 +17,12 @@ from SegToolkitLib.dataset.dataset import Dataset
 from SegToolkitLib.dataset.folds import FoldSplit
 from SegToolkitLib.errors import SegToolkitError
 from SegToolkitLib.methods.alpnet.cleaning import largest_component, reject_unlike
-from SegToolkitLib.methods.alpnet.data import Normalisation
+from SegToolkitLib.methods.alpnet.data import Normalisation, slice_size
 from SegToolkitLib.methods.alpnet.matching import by_chunk, by_relative_position
 from SegToolkitLib.methods.alpnet.predictor import Predictor, StructurePrototypes
 from SegToolkitLib.methods.alpnet.protocol import scan_scores, support_slices
 from SegToolkitLib.methods.alpnet.segment import REJECT
-from SegToolkitLib.volume import Volume
+from SegToolkitLib.volume import CropBox, Volume
 
 Progress = Callable[[int, int], None]
 
@@ -214,7 +214,12 @@ def _read(dataset: Dataset, id: str, predictor: Predictor, normalisation: Normal
         raise SegToolkitError(
             "no-label", f"Case {id} has no label, so nothing can be scored.", "Leave it out or add its label."
         )
-    return _Scan(id, image, label.voxels, predictor.encode(normalisation(image.voxels)))
+    rows, columns = slice_size(dataset.description, image.voxels.shape)
+    # Normalised as a whole, then cut, as in training.
+    pixels = normalisation(image.voxels)[:, :rows, :columns]
+    box = CropBox((0, 0, 0), (columns, rows, len(pixels)))
+    image, truth = box.apply(image)[0], label.voxels[:, :rows, :columns]
+    return _Scan(id, image, truth, predictor.encode(pixels))
 
 
 def _support_ids(split: FoldSplit, settings: ProtocolSettings) -> list[str]:

@@ -56,6 +56,12 @@ def evaluate_folds(
     Raises:
         SegToolkitError: no model, a fold that does not exist, or a model that has seen a test scan.
     """
+    if options.protocol.margin < 0 or (options.window is not None and options.window < 1):
+        raise SegToolkitError(
+            "bad-protocol",
+            "The margin cannot be negative and the window not below 1.",
+            "Leave them to the defaults.",
+        )
     organs = choose_organs(dataset, options.organs)
     rows: list[ScanResult] = []
     for fold, name in _plan(dataset, options):
@@ -138,7 +144,16 @@ def _plan(dataset: Dataset, options: EvaluationOptions) -> list[tuple[int, str |
             plan.append((int(number), name))
         else:
             plan += [(fold, text) for fold in options.folds or (0,)]
-    return [(fold, name) for fold, name in plan if not options.folds or fold in options.folds]
+    chosen = [(fold, name) for fold, name in plan if not options.folds or fold in options.folds]
+    folds = [fold for fold, _ in chosen]
+    missing = sorted(set(options.folds) - set(folds))
+    doubled = next((fold for fold in folds if folds.count(fold) > 1), None)
+    if missing or doubled is not None:
+        which = (
+            f"No model is given for fold {missing[0]}." if missing else f"Fold {doubled} has several models."
+        )
+        raise SegToolkitError("bad-folds", which, "Give one model for each fold (--model FOLD=MODEL).")
+    return chosen
 
 
 def _load(

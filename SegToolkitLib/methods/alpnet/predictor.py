@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
+from SegToolkitLib.errors import SegToolkitError
 from SegToolkitLib.methods.alpnet.loss import Pooling, upsample
 from SegToolkitLib.methods.alpnet.network import OUTPUT_STRIDE, ALPNet
 from SegToolkitLib.methods.alpnet.prototypes import (
@@ -62,6 +63,10 @@ class Predictor:
     batch: int = 8
 
     def __post_init__(self) -> None:
+        if self.batch < 1:
+            raise SegToolkitError(
+                "bad-batch", f"{self.batch} slices cannot be encoded at once.", "Give 1 or more."
+            )
         self.network.to(self.device).eval()
         self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
@@ -76,7 +81,14 @@ class Predictor:
             part = tensor[start : start + self.batch].to(self.device)
             with autocast(self.device, self.precision):
                 features.append(self.network(part).float())
-        return torch.cat(features)
+        encoded = torch.cat(features)
+        if not torch.isfinite(encoded).all():
+            raise SegToolkitError(
+                "not-finite",
+                "The network's features are not finite numbers.",
+                "Compute in full precision (--precision float32); if that fails too, the model is damaged.",
+            )
+        return encoded
 
     @torch.inference_mode()
     def describe(
@@ -115,7 +127,7 @@ class Predictor:
             self.scores(features[None], found, outline.shape)[0, 1][torch.as_tensor(outline > 0)]
             for features, outline in shots
         ]
-        return replace(found, floor=float(torch.quantile(torch.cat(own), reject)))
+        return replace(found, floor=float(np.quantile(torch.cat(own).cpu().numpy(), reject)))
 
     @torch.inference_mode()
     def scores(self, features: Tensor, structure: StructurePrototypes, size: Sequence[int]) -> Tensor:

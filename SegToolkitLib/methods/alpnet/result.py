@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from SegToolkitLib.volume import Segmentation, Volume
+
+# Smaller probabilities are no doubt: the many background voxels of a slice would drown the rest.
+LEAST_DOUBT = 0.1
+# The thin ends of a structure, and of what was mistaken for it, are unsure: outlining those helps little.
+WORTH_OUTLINING = 0.25
 
 
 @dataclass(frozen=True)
@@ -16,11 +22,12 @@ class FewShotResult:
 
     Attributes:
         segmentation: labels 1..K on the query's grid, named after the structures.
-        confidence: probability (0..1, float32) of the label shown at each voxel; 0 where nothing was
-            computed (outside the slice range).
-        slice_confidence: expected Dice (0..1) of each computed slice.
-        next_slice: the slice that would profit most from an outline, or None where every computed
-            slice is outlined.
+        confidence: probability (0..1, float32) of the label shown at each voxel. Below 0.5 where the
+            network found a structure and our rules (``reject``, ``follow``, ``keep_largest``) took it
+            away; 0 where nothing was computed (outside the slice range).
+        slice_confidence: of each computed slice, 0..1; see :func:`slice_confidence`.
+        next_slice: the least certain slice without an outline, among those that show a good part of a
+            structure; None where there is none. If no structure is there in truth, give its range.
         axis: 0, 1 or 2: the axis i, j or k of the query along which slices are counted.
         notes: sentences about choices the person should know of.
     """
@@ -38,20 +45,69 @@ class FewShotResult:
         return self.segmentation.labels
 
 
-def expected_dice(probability: NDArray, labels: NDArray) -> float:
-    """Expected Dice of a slice, were the probabilities true: 2 sum_S p / (|S| + sum p).
+def slice_confidence(
+    probability: NDArray, masks: NDArray[np.bool_]
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """How sure each slice is, and whether it shows enough to be worth an outline.
+
+    The doubt of a slice is the number of voxels that are expected to be wrong, were the probabilities
+    true; what our own rules took away counts in full. It is weighed against the structure's area there
+    (or on the neighbouring slices), so that 0.5 means as much doubt as structure.
 
     Args:
-        probability: of each structure [K, H, W].
-        labels: 0..K [H, W].
+        probability: of each structure against its background, 0..1 [K, n, H, W].
+        masks: where each was labelled [K, n, H, W].
 
     Returns:
-        Lowest value over the structures; 1 for one that is absent with certainty.
+        Lowest confidence over the structures, 0..1 [n]; and whether some structure has at least a
+        quarter of its largest area there [n].
     """
-    worst = 1.0
-    for index, likely in enumerate(probability.astype(np.float32)):
-        chosen = labels == index + 1
-        mass = float(likely.sum())
-        # One pixel on both sides: a slice with nothing found and no doubt counts as certain.
-        worst = min(worst, (2 * float(likely[chosen].sum()) + 1) / (float(chosen.sum()) + mass + 1))
-    return worst
+    depth = masks.shape[1]
+    lowest, worth = np.ones(depth), np.zeros(depth, dtype=bool)
+    for likely, mask in zip(probability, masks, strict=True):
+        area = mask.sum((1, 2)).astype(float)
+        around = np.maximum(area, np.maximum(np.append(area[1:], 0), np.append(0, area[:-1])))
+        doubt = np.array([_doubt(likely[z].astype(np.float32), mask[z]) for z in range(depth)])
+        usual = float(np.median(area[area > 0])) if area.any() else 1.0
+        reference = np.where(around > 0, around, usual)
+        lowest = np.minimum(lowest, reference / (reference + doubt))
+        worth |= (area > 0) & (area >= WORTH_OUTLINING * area.max())
+    return lowest, worth
+
+
+def _doubt(likely: NDArray[np.float32], mask: NDArray[np.bool_]) -> float:
+    """Expected number of wrong voxels of a slice; the far background's small change is left out."""
+    wrong = np.where(mask, 1 - likely, likely)
+    return float(wrong[wrong > LEAST_DOUBT].sum())
+
+
+def as_drawn(
+    result: FewShotResult,
+    drawn: Sequence[Mapping[str, Mapping[int, NDArray]]],
+    numbers: Mapping[str, int],
+) -> FewShotResult:
+    """Put outlines back as they were drawn, on the slices where they were drawn.
+
+    Args:
+        result: for the outlined volume.
+        drawn: for each source, structure -> slice -> mask in the volume's own voxels.
+        numbers: label of each structure.
+    """
+    if not drawn:
+        return result
+    voxels, sure = result.labels.voxels.copy(), result.confidence.voxels.copy()
+    by_slice = np.moveaxis(voxels, 2 - result.axis, 0)
+    sure_by_slice = np.moveaxis(sure, 2 - result.axis, 0)
+    for outlines in drawn:
+        for name, number in numbers.items():
+            for z, mask in outlines.get(name, {}).items():
+                plane = by_slice[z]
+                undone = (plane == number) & ~mask
+                plane[undone] = 0
+                plane[mask] = number
+                sure_by_slice[z][mask | undone] = 1
+    return replace(
+        result,
+        segmentation=Segmentation(result.labels.with_voxels(voxels), result.segmentation.segments),
+        confidence=result.confidence.with_voxels(sure),
+    )

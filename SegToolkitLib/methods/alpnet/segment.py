@@ -24,6 +24,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from SegToolkitLib.device import choose_device
 from SegToolkitLib.errors import SegToolkitError
 from SegToolkitLib.methods.alpnet.checkpoints import network_from_model
 from SegToolkitLib.methods.alpnet.cleaning import (
@@ -33,22 +34,23 @@ from SegToolkitLib.methods.alpnet.cleaning import (
     reject_unlike,
     resolve,
 )
+from SegToolkitLib.methods.alpnet.drawn import read_masks
 from SegToolkitLib.methods.alpnet.loss import Pooling
 from SegToolkitLib.methods.alpnet.network import ALPNet
 from SegToolkitLib.methods.alpnet.predictor import Predictor
-from SegToolkitLib.methods.alpnet.result import FewShotResult, expected_dice
+from SegToolkitLib.methods.alpnet.result import FewShotResult, as_drawn, slice_confidence
 from SegToolkitLib.methods.alpnet.settings import NetworkSettings
 from SegToolkitLib.methods.alpnet.slices import Plane, SliceStack, to_slices
 from SegToolkitLib.methods.alpnet.support import PrototypeCache, Query, Source, match, read_outlines
 from SegToolkitLib.models.card import ModelCard
 from SegToolkitLib.models.licence import ensure_accepted
 from SegToolkitLib.models.store import ModelStore
-from SegToolkitLib.palette import label_colour_fraction
-from SegToolkitLib.volume import Segment, Segmentation, Volume, check_label
+from SegToolkitLib.volume import Segment, Segmentation, Volume, check_range
 
 # Chosen on four CHAOS volumes with an early model; docs/few-shot.md shows what they change.
 REJECT = 0.05
 FOLLOW = 0.65
+MOST_STRUCTURES = 255
 
 SliceRange = tuple[int, int]
 Shots = tuple[tuple[int, int], ...]
@@ -61,9 +63,10 @@ class FewShotSegmenter:
     Args:
         network: trained.
         card: the model's card; says how slices are prepared.
-        device: torch device, such as "cpu" or "cuda:0".
+        device: "auto", "cpu", "cuda" or "cuda:N".
         precision: "auto" (mixed on a GPU), "float32" or "bfloat16".
         batch: slices encoded at once.
+        plane: along which the volumes are sliced; "acquired" takes the axis with the coarsest spacing.
     """
 
     def __init__(
@@ -71,15 +74,16 @@ class FewShotSegmenter:
         network: ALPNet,
         card: ModelCard,
         *,
-        device: str = "cpu",
+        device: str = "auto",
         precision: str = "auto",
         batch: int = 8,
+        plane: Plane = "acquired",
     ) -> None:
         settings = NetworkSettings.model_validate(card.settings)
         pooling = Pooling((settings.test_window,) * 2, settings.threshold)
         self.card = card
-        self.predictor = Predictor(network, pooling, torch.device(device), precision, batch)
-        self.plane: Plane = "acquired"
+        self.predictor = Predictor(network, pooling, choose_device(device), precision, batch)
+        self.plane = plane
         self._sources: list[Source] = []
         self._segments: dict[str, Segment] = {}
         self._prototypes = PrototypeCache(self.predictor, self._sources)
@@ -89,9 +93,10 @@ class FewShotSegmenter:
         cls,
         model: str | Path,
         *,
-        device: str = "cpu",
+        device: str = "auto",
         precision: str = "auto",
         batch: int = 8,
+        plane: Plane = "acquired",
         accept_licence: bool = False,
         ask: Callable[[str], bool] | None = None,
     ) -> FewShotSegmenter:
@@ -108,7 +113,7 @@ class FewShotSegmenter:
         entry = ModelStore().find(str(model))
         network, card = network_from_model(entry.folder)
         ensure_accepted(card, accept=accept_licence, ask=ask)
-        return cls(network, card, device=device, precision=precision, batch=batch)
+        return cls(network, card, device=device, precision=precision, batch=batch, plane=plane)
 
     @property
     def structures(self) -> list[str]:
@@ -122,9 +127,13 @@ class FewShotSegmenter:
         slices: Sequence[int] | None = None,
         structures: Mapping[int, str] | None = None,
     ) -> None:
-        """Forget earlier outlines and take these; the arguments are those of :meth:`add_support`."""
+        """Forget earlier outlines and take these; the arguments are those of :meth:`add_support`.
+
+        If these cannot be used, the earlier ones stay.
+        """
+        source, segments = self._read(volume, label, slices, structures)
         self.clear_support()
-        self.add_support(volume, label, slices, structures)
+        self._take(source, segments)
 
     def clear_support(self) -> None:
         """Forget every outline."""
@@ -151,27 +160,42 @@ class FewShotSegmenter:
         Raises:
             SegToolkitError: label and volume differ in grid, or nothing is outlined on the slices.
         """
-        segmentation = label if isinstance(label, Segmentation) else None
-        labels = check_label(segmentation.labels if segmentation else label, volume)  # type: ignore[arg-type]
-        known = {s.label: s for s in segmentation.segments} if segmentation else {}
-        if structures is None:
-            stack_values = [int(v) for v in np.unique(labels.voxels) if v != 0]
-            structures = {v: known[v].name if v in known else f"label {v}" for v in stack_values}
-        if not structures:
-            raise SegToolkitError(
-                "empty-mask",
-                f"{labels.name or 'The support mask'} is empty.",
-                "Outline the structure on at least one slice.",
-            )
+        self._take(*self._read(volume, label, slices, structures))
+
+    def _read(
+        self,
+        volume: Volume,
+        label: Volume | Segmentation,
+        slices: Sequence[int] | None,
+        structures: Mapping[int, str] | None,
+    ) -> tuple[Source, list[Segment]]:
+        """The outlines as a source, and a segment for each structure."""
+        check_range(volume, self.card.preprocessing.modality)
+        segments, masks = read_masks(volume, label, structures)
         stack = to_slices(volume, self.card.preprocessing, self.plane)
-        self._sources.append(read_outlines(stack, labels, dict(structures), slices))
-        for value, name in structures.items():
-            if name not in self._segments:
+        source = read_outlines(stack, masks, slices)
+        return source, [segment for segment in segments if segment.name in source.outlines]
+
+    def _take(self, source: Source, segments: Sequence[Segment]) -> None:
+        """Keep a source; outlines of a volume that is known already join those it has."""
+        known = next((s for s in self._sources if s.is_volume(source.stack.volume)), None)
+        if known is None:
+            self._sources.append(source)
+        else:
+            known.join(source)
+        for segment in segments:
+            if segment.name not in self._segments:
                 number = len(self._segments) + 1
-                old = known.get(value)
-                colour = old.colour if old else label_colour_fraction(number)
-                self._segments[name] = Segment(number, name, colour, old.terminology if old else "")
-        self._prototypes = PrototypeCache(self.predictor, self._sources)
+                if number > MOST_STRUCTURES:
+                    raise SegToolkitError(
+                        "too-many-structures",
+                        f"More than {MOST_STRUCTURES} structures are outlined.",
+                        "Name the ones that you want (structures, --structures).",
+                    )
+                self._segments[segment.name] = Segment(
+                    number, segment.name, segment.colour, segment.terminology
+                )
+        self._prototypes = PrototypeCache(self.predictor, self._sources, self._prototypes.reject)
 
     def segment(
         self,
@@ -206,16 +230,19 @@ class FewShotSegmenter:
             SegToolkitError: no support yet, an unknown structure, or a range outside the volume.
         """
         names = self._check_names(structures)
+        if reject is not None and not 0 <= reject <= 1:
+            raise SegToolkitError(
+                "bad-reject", f"reject cannot be {reject}.", "Give a share from 0 to 1, or None."
+            )
+        if isinstance(slices, Mapping):
+            self._check_names(list(slices))
         stack = to_slices(volume, self.card.preprocessing, self.plane)
         bounds = {name: self._bounds(slices, name, stack) for name in names}
         wanted = sorted({z for name in names for z in _slices_of(bounds[name], len(stack))})
-        shots = {
-            name: self._shots(name, Query(volume, len(stack), bounds[name], parts), wanted) for name in names
-        }
+        shots = {name: self._shots(name, Query(stack, bounds[name], parts), wanted) for name in names}
         if self._prototypes.reject != reject:
             self._prototypes = PrototypeCache(self.predictor, self._sources, reject)
-        foreground, probability = self._score(stack, names, shots, wanted, bounds, progress)
-        masks = probability > 0.5
+        foreground, probability, masks = self._score(stack, names, shots, wanted, bounds, progress)
         own = [source for source in self._sources if source.is_volume(volume)]
         for index, name in enumerate(names):
             outlines = {z: mask for source in own for z, mask in source.outlines.get(name, {}).items()}
@@ -224,11 +251,21 @@ class FewShotSegmenter:
                 masks[index] = follow_structure(masks[index], wanted, outlines, reach)
             if keep_largest:
                 masks[index] = largest_component(masks[index])
-        # What was found and taken away is background, and as surely so as it was foreground before.
-        removed = (probability > 0.5) & ~masks
-        probability[removed] = 1 - probability[removed]
         labels = resolve(foreground, masks)
-        return self._finish(stack, names, labels, probability, wanted, bounds, own if keep_outlines else [])
+        certainty, worth = slice_confidence(probability, masks)
+        outlined = {z for source in own for name in names for z in source.slices_of(name)}
+        candidates = [n for n, z in enumerate(wanted) if worth[n] and z not in outlined]
+        result = FewShotResult(
+            *self._as_volumes(stack, names, labels, probability.max(0), wanted),
+            {z: float(certainty[n]) for n, z in enumerate(wanted)},
+            wanted[min(candidates, key=lambda n: certainty[n])] if candidates else None,
+            stack.axis,
+            self._notes(names, bounds, own),
+        )
+        if not keep_outlines:
+            return result
+        numbers = {name: self._segments[name].label for name in names}
+        return as_drawn(result, [source.drawn for source in own], numbers)
 
     def _score(
         self,
@@ -238,30 +275,36 @@ class FewShotSegmenter:
         wanted: list[int],
         bounds: Mapping[str, SliceRange | None],
         progress: Progress | None,
-    ) -> tuple[NDArray[np.float16], NDArray[np.float16]]:
-        """Foreground score, and probability against the background, of the wanted slices [K, n, H, W]."""
+    ) -> tuple[NDArray[np.float32], NDArray[np.float16], NDArray[np.bool_]]:
+        """Foreground score, probability against the background, and whether it wins, all [K, n, H, W]."""
         shape = (len(names), len(wanted), *stack.pixels.shape[1:])
-        # Half precision, because this is the largest thing in memory.
-        foreground, probability = np.empty(shape, np.float16), np.empty(shape, np.float16)
+        foreground = np.empty(shape, np.float32)
+        # Half precision will do for what is only shown; which score wins is decided before rounding.
+        probability, masks = np.empty(shape, np.float16), np.empty(shape, bool)
         batch = self.predictor.batch
         for start in range(0, len(wanted), batch):
             chosen = wanted[start : start + batch]
             features = self.predictor.encode(stack.pixels[chosen])
             for index, name in enumerate(names):
-                scores = self._scores(name, features, shots[name], chosen, bounds[name], shape[2:])
+                scores, wins = self._scores(name, features, shots[name], chosen, bounds[name], shape[2:])
                 part = slice(start, start + len(chosen))
                 foreground[index, part] = scores[:, 1].cpu().numpy()
                 probability[index, part] = torch.sigmoid(scores[:, 1] - scores[:, 0]).cpu().numpy()
+                masks[index, part] = wins.cpu().numpy()
             if progress:
                 progress(min(start + batch, len(wanted)), len(wanted))
-        return foreground, probability
+        return foreground, probability, masks
 
     def _check_names(self, structures: Sequence[str] | None) -> list[str]:
         if not self._segments:
             raise SegToolkitError(
                 "no-support", "No structure has been outlined yet.", "Call set_support before segment."
             )
-        names = list(self._segments) if structures is None else list(structures)
+        names = list(self._segments) if structures is None else list(dict.fromkeys(structures))
+        if not names:
+            raise SegToolkitError(
+                "no-structure", "No structure is asked for.", "Name one, or leave it to all."
+            )
         unknown = [name for name in names if name not in self._segments]
         if unknown:
             raise SegToolkitError(
@@ -305,10 +348,11 @@ class FewShotSegmenter:
         slices: Sequence[int],
         bounds: SliceRange | None,
         size: Sequence[int],
-    ) -> Tensor:
-        """Scores [B, 2, H, W] of one structure; outside its range the background wins by far."""
+    ) -> tuple[Tensor, Tensor]:
+        """Scores [B, 2, H, W] of one structure, and where it wins [B, H, W]; nowhere outside its range."""
         out = torch.zeros((len(slices), 2, *size), device=features.device)
         out[:, 1] = -_NEVER
+        wins = torch.zeros((len(slices), *size), dtype=torch.bool, device=features.device)
         groups: dict[Shots, list[int]] = {}
         for position, z in enumerate(slices):
             if bounds is None or bounds[0] <= z <= bounds[1]:
@@ -316,63 +360,40 @@ class FewShotSegmenter:
         for group, positions in groups.items():
             prototypes = self._prototypes.get(name, group)
             scores = self.predictor.scores(features[positions], prototypes, size)
-            out[positions] = reject_unlike(scores, prototypes.floor)
-        return out
+            # The scores stay as they are, so that confidence tells what the network thought.
+            liked = reject_unlike(scores, prototypes.floor)
+            out[positions], wins[positions] = scores, liked[:, 1] > liked[:, 0]
+        return out, wins
 
-    def _finish(
+    def _as_volumes(
         self,
         stack: SliceStack,
         names: list[str],
         labels: NDArray,
-        probability: NDArray,
+        likeliest: NDArray,
         wanted: list[int],
-        bounds: Mapping[str, SliceRange | None],
-        drawn_in: list[Source],
-    ) -> FewShotResult:
-        """Go back to the query's grid, and say what is uncertain."""
+    ) -> tuple[Segmentation, Volume]:
+        """Labels 0..K and probability of the likeliest structure, [n, H, W] each, on the query's grid."""
         numbers = np.array([0] + [self._segments[name].label for name in names], dtype=np.uint8)
-        likeliest = probability.max(0)
         all_labels = np.zeros(stack.pixels.shape, dtype=np.uint8)
         all_labels[wanted] = numbers[labels]
-        all_shown = np.zeros(stack.pixels.shape, dtype=np.float32)
-        all_shown[wanted] = np.where(labels > 0, likeliest, 1 - likeliest)
-        restored, confidence = stack.restore(all_labels, label=True), stack.restore(all_shown, label=False)
-        if drawn_in:
-            restored, confidence = self._as_drawn(restored, confidence, drawn_in, names, stack.axis)
-        quality = {z: expected_dice(probability[:, n], labels[n]) for n, z in enumerate(wanted)}
-        own = [source for source in self._sources if source.is_volume(stack.volume)]
-        outlined = {z for source in own for name in names for z in source.slices_of(name)}
-        open_slices = {z: q for z, q in quality.items() if z not in outlined}
-        notes = []
-        if any(bounds[name] is None for name in names) and len(own) < len(self._sources):
-            notes.append(
-                "No slice range was given, so support and query slices were paired by their relative position"
-                " in the two volumes; first and last slice of the structure make the pairing better."
-            )
-        return FewShotResult(
-            Segmentation(restored, [self._segments[name] for name in names]),
-            confidence,
-            quality,
-            min(open_slices, key=lambda z: (open_slices[z], z)) if open_slices else None,
-            stack.axis,
-            tuple(notes),
+        shown = np.zeros(stack.pixels.shape, dtype=np.float32)
+        shown[wanted] = np.where(labels > 0, likeliest, 1 - likeliest)
+        segmentation = Segmentation(
+            stack.restore(all_labels, label=True), [self._segments[name] for name in names]
         )
+        return segmentation, stack.restore(shown, label=False)
 
-    def _as_drawn(
-        self, labels: Volume, confidence: Volume, own: list[Source], names: list[str], axis: int
-    ) -> tuple[Volume, Volume]:
-        """Put outlines back as they were drawn, on the slices where they were drawn."""
-        voxels, sure = labels.voxels.copy(), confidence.voxels.copy()
-        by_slice, sure_by_slice = np.moveaxis(voxels, 2 - axis, 0), np.moveaxis(sure, 2 - axis, 0)
-        for source in own:
-            for name in names:
-                number = self._segments[name].label
-                for z, mask in source.drawn.get(name, {}).items():
-                    plane = by_slice[z]
-                    plane[(plane == number) & ~mask] = 0
-                    plane[mask] = number
-                    sure_by_slice[z][mask] = 1
-        return labels.with_voxels(voxels), confidence.with_voxels(sure)
+    def _notes(
+        self, names: list[str], bounds: Mapping[str, SliceRange | None], own: list[Source]
+    ) -> tuple[str, ...]:
+        """What the person should know about how slices were paired."""
+        if len(own) == len(self._sources) or all(bounds[name] is not None for name in names):
+            return ()
+        return (
+            "No slice range was given, so support and query slices were paired by their relative position"
+            " in the two volumes; first and last slice of the structure make the pairing better.",
+        )
 
 
 # Scores lie within +-20, so this can never be the best.

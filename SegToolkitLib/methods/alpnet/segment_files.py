@@ -18,13 +18,16 @@ from SegToolkitLib.volume import (
     Segmentation,
     Volume,
     check_range,
+    list_dicom_series,
     read_dicom_series,
     read_segmentation,
     read_volume,
     write_segmentation,
     write_volume,
 )
+from SegToolkitLib.volume.segmentation_file import is_segmentation_name
 
+VOLUME_SUFFIXES = (".nii.gz", ".nii", ".nrrd", ".mha")
 AXES = "ijk"
 
 
@@ -66,7 +69,7 @@ class SegmentJob:
     structures: str | None = None
     slices: tuple[int, int] | None = None
     plane: Plane = "acquired"
-    series: str | None = None
+    series: Sequence[str] = ()
     keep_largest: bool = False
     as_published: bool = False
     confidence: Path | None = None
@@ -93,16 +96,23 @@ def segment_files(job: SegmentJob, reporter: Reporter) -> dict[str, object]:
         device=str(choose_device(job.device)),
         precision=job.precision,
         batch=job.batch,
+        plane=job.plane,
         accept_licence=job.accept_licence,
         ask=job.ask,
     )
-    segmenter.plane = job.plane
     names = parse_structures(job.structures)
     known: dict[Path, Volume] = {}
     for support in job.supports:
         if support.image not in known:
             known[support.image] = _read_image(support.image, job.series)
         segmenter.add_support(known[support.image], _read_mask(support.mask), support.slices, names)
+    never = [name for name in (names or {}).values() if name not in segmenter.structures]
+    if never:
+        raise SegToolkitError(
+            "empty-mask",
+            f"{' and '.join(never)} {'is' if len(never) == 1 else 'are'} outlined on no support.",
+            "Outline the structure, choose a slice where it is outlined, or take it from --structures.",
+        )
     outputs = []
     for query, target in zip(job.queries, targets, strict=True):
         volume = known[query] if query in known else _read_image(query, job.series)
@@ -142,7 +152,10 @@ def parse_structures(text: str | None) -> dict[int, str] | None:
         return None
     try:
         pairs = [part.split("=", 1) for part in text.split(",")]
-        return {int(value): name.strip() for value, name in pairs}
+        named = {int(value): name.strip() for value, name in pairs}
+        if not all(named.values()) or len(named) < len(pairs):
+            raise ValueError("an empty name, or a value twice")
+        return named
     except ValueError as error:
         raise SegToolkitError(
             "bad-structures",
@@ -154,29 +167,73 @@ def parse_structures(text: str | None) -> dict[int, str] | None:
 def _targets(job: SegmentJob) -> list[Path]:
     """Where each query's result goes; checked before any work starts."""
     single = len(job.queries) == 1
-    if single and job.out.suffix and not job.out.is_dir():
-        return [job.out]
     if not single and (job.confidence or job.overlay):
         raise SegToolkitError(
             "several-queries",
             "A confidence volume or an overlay can be written for one query only.",
             "Give the queries one by one.",
         )
-    stems = [query.name.split(".")[0] or "query" for query in job.queries]
-    doubled = next((stem for stem in stems if stems.count(stem) > 1), None)
-    if doubled:
+    if single and job.out.suffix and not job.out.is_dir():
+        targets = [job.out]
+    else:
+        stems = [_stem(query) for query in job.queries]
+        doubled = next((stem for stem in stems if stems.count(stem) > 1), None)
+        if doubled:
+            raise SegToolkitError(
+                "same-name",
+                f"Two queries are called {doubled!r} and would overwrite each other.",
+                "Rename one.",
+            )
+        targets = [job.out / f"{stem}.seg.nrrd" for stem in stems]
+    extras = [(job.confidence, VOLUME_SUFFIXES), (job.overlay, (".png",))]
+    for path, suffixes in [*((target, VOLUME_SUFFIXES) for target in targets), *extras]:
+        if path is not None:
+            _check_target(path, suffixes)
+    _check_no_overwriting(job, targets)
+    return targets
+
+
+def _stem(path: Path) -> str:
+    name = path.resolve().name
+    suffix = next((s for s in (".seg.nrrd", *VOLUME_SUFFIXES) if name.lower().endswith(s)), path.suffix)
+    return name.removesuffix(suffix) or "query"
+
+
+def _check_target(path: Path, suffixes: Sequence[str]) -> None:
+    if not path.name.lower().endswith(tuple(suffixes)):
         raise SegToolkitError(
-            "same-name", f"Two queries are called {doubled!r} and would overwrite each other.", "Rename one."
+            "unknown-suffix",
+            f"{path} does not say in which format to write.",
+            f"End the name in one of {', '.join(suffixes)}, or give an existing folder.",
         )
-    return [job.out / f"{stem}.seg.nrrd" for stem in stems]
 
 
-def _read_image(path: Path, series: str | None) -> Volume:
-    return read_dicom_series(path, series) if path.is_dir() else read_volume(path)
+def _check_no_overwriting(job: SegmentJob, targets: Sequence[Path]) -> None:
+    """Refuse an output that is an input or another output."""
+    inputs = [*job.queries, *(s.image for s in job.supports), *(s.mask for s in job.supports)]
+    taken = {path.resolve(): "an input" for path in inputs}
+    for path in [*targets, job.confidence, job.overlay]:
+        if path is None:
+            continue
+        if path.resolve() in taken:
+            raise SegToolkitError(
+                "would-overwrite",
+                f"{path} is {taken[path.resolve()]} and would be overwritten.",
+                "Choose another name for the output.",
+            )
+        taken[path.resolve()] = "another output"
+
+
+def _read_image(path: Path, series: Sequence[str]) -> Volume:
+    """A volume file, or the one series of a DICOM folder (the one among ``series``, if it has several)."""
+    if not path.is_dir():
+        return read_volume(path)
+    chosen = {one.uid for one in list_dicom_series(path)} & set(series)
+    return read_dicom_series(path, next(iter(chosen)) if len(chosen) == 1 else None)
 
 
 def _read_mask(path: Path) -> Volume | Segmentation:
-    return read_segmentation(path) if path.name.endswith(".seg.nrrd") else read_volume(path, label=True)
+    return read_segmentation(path) if is_segmentation_name(path) else read_volume(path, label=True)
 
 
 def _write_extras(job: SegmentJob, volume: Volume, result: FewShotResult) -> None:
@@ -194,6 +251,6 @@ def _tell(result: FewShotResult, target: Path, reporter: Reporter) -> None:
     if result.next_slice is not None:
         sure = result.slice_confidence[result.next_slice]
         reporter.info(
-            f"Least certain: slice {result.next_slice} along {AXES[result.axis]} (expected Dice {sure:.2f});"
+            f"Least certain: slice {result.next_slice} along {AXES[result.axis]} (confidence {sure:.2f});"
             " outline it next if the result is not good enough."
         )

@@ -12,12 +12,14 @@ from pydantic import Field, field_validator
 from SegToolkitLib.methods.alpnet.augment import AUGMENTATIONS
 from SegToolkitLib.settings import Settings
 
+Width = Annotated[int, Field(ge=1, le=4096)]
+
 
 class NetworkSettings(Settings):
     """Which encoder, and how prototypes are pooled."""
 
     encoder: Literal["resnet101", "compact"] = "resnet101"
-    compact_widths: tuple[int, int, int, int] = Field(
+    compact_widths: tuple[Width, Width, Width, Width] = Field(
         default=(32, 64, 128, 256), description="channels of the compact encoder's four layers"
     )
     channels: int = Field(default=256, ge=8, le=2048, description="channels of the prototype space")
@@ -48,7 +50,9 @@ class EpisodeSettings(Settings):
     augmentation: str = Field(default="sabs_aug", description="name of the augmentation ranges")
     background_weight: float = Field(default=0.05, gt=0, le=1, description="class weight of the background")
     epoch_length: int | None = Field(
-        default=None, ge=1, description="slices in a pass over the data; the authors use 1000 for MR"
+        default=None,
+        ge=1,
+        description="slices in a pass over MR (the authors' 1000); null, like CT, takes every one once",
     )
 
     @field_validator("augmentation")
@@ -87,7 +91,7 @@ class AlpnetSettings(Settings):
     optimiser: OptimiserSettings = OptimiserSettings()
     episodes: EpisodeSettings = EpisodeSettings()
     data: DataSettings = DataSettings()
-    seed: int = Field(default=1234, ge=0)
+    seed: int = Field(default=1234, ge=0, le=2**32 - 1)
     precision: Literal["auto", "float32", "bfloat16", "float16"] = Field(
         default="auto", description="auto: mixed precision on a GPU, float32 on a CPU"
     )
@@ -101,6 +105,7 @@ PRESETS: dict[str, AlpnetSettings] = {
     "authors": AlpnetSettings(
         episodes=EpisodeSettings(draw_rule="authors", epoch_length=1000),
         data=DataSettings(superpixel_rule="compat"),
+        workers=4,
         snapshot_every=25_000,
     ),
     # For two CPU cores: a small encoder, and many superpixels to an encoder pass, because the

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from skimage.io import imsave
@@ -34,14 +37,26 @@ def pseudo_labels_of(
     folder: Path,
     reporter: Reporter,
     workers: int | None = None,
+    *,
+    hint: str = "Give another threshold (--fg-threshold).",
 ) -> Volume:
     """Pseudo-labels of one volume, read from ``folder`` or made and written there.
 
-    The settings are kept beside each file, so labels made with other settings are made again.
+    The settings and the image's checksum are kept beside each file, so that labels made with other
+    settings or of another image are made again. A file without such a record is taken as it is.
+
+    Args:
+        id: of the case.
+        image: the prepared volume.
+        options: how to make them.
+        folder: of the files.
+        reporter: hears of odd patient masks.
+        workers: processes; None takes one a core.
+        hint: what to do about an odd patient mask.
     """
     stem = folder / f"{superpixel_name(options)}_{id}"
     file, record = stem.with_name(stem.name + ".nii.gz"), stem.with_name(stem.name + ".json")
-    made_with = {**asdict(options), "shape": list(image.voxels.shape)}
+    made_with = _record(image, options)
     if file.exists() and (not record.exists() or read_json(record) == made_with):
         labels = read_volume(file, label=True)
         if labels.voxels.shape == image.voxels.shape:
@@ -52,11 +67,27 @@ def pseudo_labels_of(
             "Delete it, or give another folder for the superpixels.",
         )
     labels = image.with_voxels(volume_pseudo_labels(image.voxels, options, workers=workers))
+    # Without its labels the record is harmless; labels without a record would pass for somebody's own.
+    file.unlink(missing_ok=True)
     if complaint := mask_warning(labels.voxels):
-        reporter.warning(f"Case {id}: {complaint}.", "Give another threshold (--fg-threshold).")
-    write_volume(labels, file)
+        reporter.warning(f"Case {id}: {complaint}.", hint)
     write_json(record, made_with)
+    write_volume(labels, file)
     return labels
+
+
+def _record(image: Volume, options: SuperpixelSettings) -> dict[str, Any]:
+    """What decides the labels: the settings and the image."""
+    threshold = options.threshold
+    with contextlib.suppress(ValueError):
+        # "50.0001" of a command line is the 50.0001 of a description.
+        threshold = float(threshold)
+    return {
+        **asdict(options),
+        "threshold": threshold,
+        "shape": list(image.voxels.shape),
+        "image_sha256": hashlib.sha256(np.ascontiguousarray(image.voxels).tobytes()).hexdigest(),
+    }
 
 
 def preview_picture(image: Volume, labels: Volume, path: Path, slices: int = 4) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -45,6 +45,12 @@ class Source:
                 self._features[z] = encoded
         return torch.stack([self._features[z] for z in slices])
 
+    def join(self, other: Source) -> None:
+        """Take in the outlines of another source of the same volume; a later outline of a slice counts."""
+        for structure in other.outlines:
+            self.outlines.setdefault(structure, {}).update(other.outlines[structure])
+            self.drawn.setdefault(structure, {}).update(other.drawn[structure])
+
     def is_volume(self, volume: Volume) -> bool:
         """Whether ``volume`` is the outlined volume itself."""
         own = self.stack.volume
@@ -53,20 +59,18 @@ class Source:
         return own.same_grid(volume) and np.array_equal(own.voxels, volume.voxels)
 
 
-def read_outlines(
-    stack: SliceStack, label: Volume, structures: dict[int, str], slices: Sequence[int] | None
-) -> Source:
-    """Cut the outlines of the chosen slices out of a label.
+def read_outlines(stack: SliceStack, masks: Mapping[str, Volume], slices: Sequence[int] | None) -> Source:
+    """Cut the outlines of the chosen slices out of masks.
 
     Args:
         stack: slices of the support volume.
-        label: label map on the support volume's grid.
-        structures: label value -> name.
+        masks: structure name -> 0/1 mask on the support volume's grid.
         slices: numbers of the outlined slices along the stack's axis; None takes every slice on which
             a structure is drawn.
 
     Raises:
-        SegToolkitError: a slice lies outside the volume, or nothing is outlined on the slices.
+        SegToolkitError: a slice lies outside the volume, or none of the structures is outlined on the
+            slices. A structure that is outlined on none of them is left out as long as another is.
     """
     depth = len(stack)
     for z in slices or ():
@@ -76,23 +80,22 @@ def read_outlines(
                 f"Slice {z} does not exist: {stack.volume.name or 'the support'} has slices 0..{depth - 1}.",
                 "Count slices from 0 along the slice axis.",
             )
-    own = np.moveaxis(label.voxels, 2 - stack.axis, 0)
     outlines: dict[str, dict[int, NDArray]] = {}
     drawn: dict[str, dict[int, NDArray]] = {}
-    for value, name in structures.items():
-        binary = (label.voxels == value).astype(np.uint8)
-        prepared = stack.label(label.with_voxels(binary))
+    for name, mask in masks.items():
+        own = np.moveaxis(mask.voxels > 0, 2 - stack.axis, 0)
+        prepared = stack.label(mask)
         for z in range(depth) if slices is None else slices:
             if prepared[z].any():
                 outlines.setdefault(name, {})[z] = prepared[z]
-                drawn.setdefault(name, {})[z] = own[z] == value
-    missing = [name for name in structures.values() if name not in outlines]
-    if missing:
+                drawn.setdefault(name, {})[z] = own[z]
+    if not outlines:
+        missing = list(masks)
         where = "any slice" if slices is None else "slice " + ", ".join(map(str, slices))
         raise SegToolkitError(
             "empty-mask",
             f"{' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} not outlined on {where} of"
-            f" {label.name or 'the support mask'}.",
+            f" {next(iter(masks.values())).name or 'the support mask'}.",
             "Outline the structure on the chosen slice, or choose a slice where it is outlined.",
         )
     return Source(stack, outlines, drawn)
@@ -103,29 +106,52 @@ class Query:
     """What is known of the query when supports are matched to its slices.
 
     Attributes:
-        volume: the query.
-        depth: its number of slices.
+        stack: its slices.
         bounds: first and last slice of the structure, or None where the user gave no range.
         parts: how many slices of a fully outlined other volume are used.
     """
 
-    volume: Volume
-    depth: int
+    stack: SliceStack
     bounds: tuple[int, int] | None
     parts: int = 3
 
 
 def match(source: Source, structure: str, query: Query, query_slices: Sequence[int]) -> list[int]:
-    """Support slice of a source for every query slice; see :mod:`matching` for the rules."""
+    """Support slice of a source for every query slice; see :mod:`matching` for the rules.
+
+    Raises:
+        SegToolkitError: the two volumes are sliced along different directions of the patient.
+    """
     outlined = source.slices_of(structure)
-    if source.is_volume(query.volume):
+    if source.is_volume(query.stack.volume):
         return [outlined[n] for n in by_nearest_slice(query_slices, outlined)]
     if len(outlined) > query.parts:
         outlined = support_slices(outlined, query.parts)
+    depth = len(source.stack)
+    places = list(outlined)
+    if _runs_backwards(source.stack, query.stack):
+        # One volume is stored head first and the other feet first: count the support from its other end.
+        outlined = outlined[::-1]
+        places = [depth - 1 - z for z in outlined]
     if query.bounds is not None:
         return [outlined[n] for n in by_chunk(query_slices, *query.bounds, len(outlined))]
-    chosen = by_relative_position(query_slices, query.depth, outlined, len(source.stack))
+    chosen = by_relative_position(query_slices, len(query.stack), places, depth)
     return [outlined[n] for n in chosen]
+
+
+def _runs_backwards(support: SliceStack, query: SliceStack) -> bool:
+    """Whether slice numbers of the two grow in opposite directions of the patient."""
+    ours, theirs = support.prepared.volume.orientation[2], query.prepared.volume.orientation[2]
+    if ours == theirs:
+        return False
+    if {ours, theirs} in ({"L", "R"}, {"A", "P"}, {"S", "I"}):
+        return True
+    raise SegToolkitError(
+        "planes-differ",
+        f"{query.volume.name or 'The query'} and {support.volume.name or 'the support'} are sliced along"
+        f" different directions ({theirs} and {ours}), so their slices cannot be compared.",
+        "Choose one plane for both (--plane axial, coronal or sagittal).",
+    )
 
 
 @dataclass

@@ -9,6 +9,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -106,6 +107,14 @@ class AlpnetTask:
         seg, align = torch.stack(segmentation).mean(), torch.stack(alignment).mean()
         values = {"loss": float(seg.detach()), "alignment_loss": float(align.detach())}
         return StepResult(seg + align, values, episodes, skipped, NO_PROTOTYPE)
+
+    def extra_state(self) -> dict[str, Any]:
+        """The passengers of the COCO weights, which are no part of the network's own state."""
+        return {"passengers": self.network.passengers}
+
+    def load_extra_state(self, state: dict[str, Any]) -> None:
+        """Take the passengers back; a checkpoint from before they were kept has none."""
+        self.network.passengers = dict(state.get("passengers", self.network.passengers))
 
     def _tensor(self, array: object) -> Tensor:
         return torch.as_tensor(array).to(self.device, non_blocking=True)

@@ -12,13 +12,17 @@ import numpy as np
 
 from SegToolkitLib.dataset.dataset import Dataset
 from SegToolkitLib.dataset.folds import FoldSplit, fold_split
+from SegToolkitLib.dataset.record import FILE_NAME as PREPARED_FILE
 from SegToolkitLib.errors import SegToolkitError
 from SegToolkitLib.events import Reporter
-from SegToolkitLib.methods.alpnet.data import Normalisation, Scan
+from SegToolkitLib.methods.alpnet.data import Normalisation, Scan, slice_size
 from SegToolkitLib.methods.alpnet.settings import AlpnetSettings, DataSettings
 from SegToolkitLib.methods.alpnet.superpixel_files import pseudo_labels_of
 from SegToolkitLib.methods.alpnet.superpixels import SuperpixelSettings
+from SegToolkitLib.validation import read_json
 from SegToolkitLib.volume import read_volume
+
+THRESHOLD_HINT = "Give another threshold (--set data.threshold=otsu)."
 
 
 @dataclass(frozen=True)
@@ -31,6 +35,7 @@ class TrainingData:
         split: of the fold; None where every volume trains.
         fingerprint: case ids and checksums, for settings.json.
         window: (low, high) that the preparation mapped to 0..255, or None.
+        clip_top: percentile at which the preparation clipped, or None where it does not say.
     """
 
     scans: list[Scan]
@@ -38,6 +43,7 @@ class TrainingData:
     split: FoldSplit | None
     fingerprint: dict[str, Any]
     window: tuple[float, float] | None = None
+    clip_top: float | None = None
 
     @property
     def raw_units(self) -> tuple[tuple[float, float] | None, float | None, float | None]:
@@ -60,27 +66,39 @@ def load_training_data(
     """Read the training volumes of a fold and make (or read) their pseudo-labels.
 
     Labels are read for one purpose only: in setting 2, to leave out the slices that hold an excluded
-    structure.
+    structure. As the authors do, whole volumes are normalised and cut into superpixels, then cropped.
 
     Args:
         dataset: prepared volumes.
         settings: fold, setting, superpixel sizes.
         superpixels: folder of the pseudo-labels; what is missing there is made.
         reporter: hears of progress and of odd patient masks.
+
+    Raises:
+        SegToolkitError: "sizes-differ" where several slices share a step, and what reading raises.
     """
     split = split_of(dataset, settings.data)
     ids = list(split.train) if split else dataset.ids
     volumes = {id: read_volume(dataset.case(id).image) for id in ids}
+    sizes = {id: slice_size(dataset.description, volumes[id].voxels.shape) for id in ids}
+    if settings.optimiser.pairs_per_step > 1:
+        _check_sizes(sizes)
     normalisation = Normalisation.fit(dataset.description.modality, [v.voxels for v in volumes.values()])
     scans = []
     for done, id in enumerate(ids, start=1):
         maps = [
-            pseudo_labels_of(id, volumes[id], options, superpixels, reporter)
+            pseudo_labels_of(id, volumes[id], options, superpixels, reporter, hint=THRESHOLD_HINT)
             for options in superpixel_settings(dataset, settings.data)
         ]
         excluded = _excluded_slices(dataset, id, settings.data)
+        rows, columns = sizes[id]
         scans.append(
-            Scan(id, normalisation(volumes[id].voxels), tuple(m.voxels for m in maps), frozenset(excluded))
+            Scan(
+                id,
+                normalisation(volumes[id].voxels)[:, :rows, :columns],
+                tuple(m.voxels[:, :rows, :columns] for m in maps),
+                frozenset(excluded),
+            )
         )
         reporter.progress("superpixels", done, len(ids))
     fingerprint = {
@@ -88,7 +106,8 @@ def load_training_data(
         "cases": ids,
         "sha256": {id: _checksum(dataset.case(id).image) for id in ids},
     }
-    return TrainingData(scans, normalisation, split, fingerprint)
+    window, clip_top = _preparation(dataset)
+    return TrainingData(scans, normalisation, split, fingerprint, window, clip_top)
 
 
 def split_of(dataset: Dataset, settings: DataSettings) -> FoldSplit | None:
@@ -115,7 +134,20 @@ def superpixel_settings(dataset: Dataset, settings: DataSettings) -> list[Superp
 def _excluded_slices(dataset: Dataset, id: str, settings: DataSettings) -> Sequence[int]:
     """Slices that hold an excluded structure (setting 2)."""
     if settings.setting == 1:
+        if settings.exclude:
+            raise SegToolkitError(
+                "exclude-without-setting-2",
+                "Structures to exclude are named, but setting 1 excludes none.",
+                "Add --setting 2, or leave out --exclude.",
+            )
         return ()
+    unknown = sorted(set(settings.exclude) - (set(dataset.description.labels.values()) - {0}))
+    if unknown:
+        raise SegToolkitError(
+            "unknown-label",
+            f"{dataset.description.name} has no structure with the label {unknown[0]}.",
+            f"Its labels are {dataset.description.labels}.",
+        )
     if not settings.exclude:
         raise SegToolkitError(
             "nothing-excluded",
@@ -131,6 +163,42 @@ def _excluded_slices(dataset: Dataset, id: str, settings: DataSettings) -> Seque
         )
     voxels = read_volume(label, label=True).voxels
     return [int(k) for k in np.flatnonzero(np.isin(voxels, settings.exclude).any((1, 2)))]
+
+
+def _check_sizes(sizes: dict[str, tuple[int, int]]) -> None:
+    (first, size), *others = sizes.items()
+    for id, other in others:
+        if other != size:
+            raise SegToolkitError(
+                "sizes-differ",
+                f"The slices of case {first} have {size[1]} x {size[0]} pixels, those of case {id}"
+                f" {other[1]} x {other[0]}, so they cannot share a training step.",
+                "Bring them to one size (segtoolkit prepare alpnet generic ... --size 256), or set"
+                " optimiser.pairs_per_step=1.",
+            )
+
+
+def _preparation(dataset: Dataset) -> tuple[tuple[float, float] | None, float | None]:
+    """Window and clipping percentile that prepare.json beside the volumes names, each or None."""
+    file = dataset.folder / PREPARED_FILE
+    if not file.is_file():
+        return None, None
+    made_by = read_json(file).get("made_by")
+    steps = made_by.get("settings") if isinstance(made_by, dict) else None
+    if not isinstance(steps, dict):
+        return None, None
+    window, percent = steps.get("window"), steps.get("clip_top")
+    try:
+        return (
+            None if window is None else (float(window[0]), float(window[1])),
+            None if percent is None else 100 - float(percent),
+        )
+    except (TypeError, ValueError, LookupError) as error:
+        raise SegToolkitError(
+            "bad-preparation",
+            f"{file} does not say how the volumes were prepared ({error}).",
+            "Prepare them again.",
+        ) from error
 
 
 def _checksum(path: Path) -> str:

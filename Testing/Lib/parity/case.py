@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,8 @@ class Case:
     path: Path
     spec: dict[str, Any]
     arrays: dict[str, np.ndarray]
+    compared: list[str] = field(default_factory=list)
+    """What has been held against an expected value so far."""
 
     @classmethod
     def load(cls, path: Path) -> Case:
@@ -45,7 +47,15 @@ class Case:
         """Hold ``got`` against an array of the case by the case's own tolerance ``tolerance``."""
         wanted = self.arrays[expected] if isinstance(expected, str) else expected
         label = what or (expected if isinstance(expected, str) else tolerance)
-        assert_close(self.spec["tolerance"], tolerance, got, wanted, f"{self.path.stem}: {label}", **which)
+        if assert_close(
+            self.spec["tolerance"], tolerance, got, wanted, f"{self.path.stem}: {label}", **which
+        ):
+            self.compared.append(label)
+
+    def check_if_there(self, tolerance: str, got: Any, expected: str) -> None:
+        """Like :meth:`check`, for an array that a case may leave out."""
+        if expected in self.arrays:
+            self.check(tolerance, got, expected)
 
 
 Check = Callable[[Case], None]
@@ -61,3 +71,11 @@ def check(method: str, kind: str) -> Callable[[Check], Check]:
         return function
 
     return register
+
+
+def run_check(case: Case) -> None:
+    """Run the check of the case's kind; it fails if there is none, or if it compared nothing."""
+    key = (case.spec["method"], case.spec["kind"])
+    assert key in CHECKS, f"no check for method {key[0]!r}, kind {key[1]!r}: add one in Testing/Lib/parity"
+    CHECKS[key](case)
+    assert case.compared, f"{case.path.stem}: no expected array was compared"

@@ -6,33 +6,80 @@ A sentence that no rule here understands fails the case: a tolerance is never gu
 from __future__ import annotations
 
 import re
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
-NUMBER = r"(\d+(?:\.\d+)?(?:[eE][-+]?\d+)?)"
+NUMBER = r"(\d+(?:\.\d+)?(?:e[-+]?\d+)?)"
+SCALE = r"(?:\s*\*?\s*(MAX1|MAX))?"
+UNIT = r"(?: of (?:all |the )?(pixels|voxels|cells|values|slices|entries|elements))?"
+SHARE = rf"(?:>=)?\s*{NUMBER}\s*%{UNIT}"
+SAME = r"(?:bit-?\s*)?(?:exactly )?(?:equal|identical|exact)"
+
+BOUND = re.compile(rf"(?:(max|mean) )?(abs|relative)?\s*(?:diff)?\s*(?:<=|within)?\s*{NUMBER}{SCALE}")
+EXACT = re.compile(rf"{SAME}(?: everywhere| when raw is equal)?")
+EQUAL_SHARE = re.compile(rf"(?:argmax )?{SAME} (?:on|in|at|for) {SHARE}")
+SHARE_EQUAL = re.compile(rf"{SHARE} {SAME}")
+SHARE_WITHIN = re.compile(rf"{SHARE} (?:within|<=) {NUMBER}{SCALE}")
+
+# (pattern, replacement), in order, on the lower-case sentence; afterwards MAX is max|expected|,
+# MAX1 is max(1, max|expected|), and "@0+2", "@later", "@every" say to which steps a part belongs.
+WORDS = [
+    (r"≤|at most\b|<(?!=)", "<="),
+    (r"≥|at least\b|>(?!=)", ">="),
+    (r"×|\bx(?=\s*max\b)", "*"),
+    (r"max\s*\|\s*expected\s*\||the array maximum|max\(\|expected\|\)", "MAX"),
+    (r"(?:\bof|\brelative to) MAX", "MAX"),
+    (r"max\(\s*(?:1(?:\.0)?\s*,\s*MAX|MAX\s*,\s*1(?:\.0)?)\s*\)", "MAX1"),
+    (r"\b(?:per ?cent)\b", "%"),
+    (r"\b(?:errors?|err|differences?|deviation)\b", "diff"),
+    (r"\babsolute\b", "abs"),
+    (r"\bmaximum\b", "max"),
+    (r"\brel\b", "relative"),
+    (r"\(([^()]*(?:informative|not compared)[^()]*)\)", r", \1"),
+    (r"\(((?:at )?(?:steps? \d+|(?:every|later) steps?))\)", r"\1"),
+    (rf"\(({NUMBER} (?:at|for|later)\b[^()]*)\)", r", \1"),
+    (r"\s*\((?:[^()]|\([^()]*\))*\)", ""),  # every other remark in brackets
+    (r"\b(?:(?:at|for|in) )?(?:every|each|all) steps?\b", "@every"),
+    (r"\b(?:(?:at|for|in) )?(?:all |the )?(?:later|other|further|following|remaining) steps?\b", "@later"),
+    (r"(?<!@)\b(?:later|afterwards|thereafter)\b", "@later"),
+    (r"\b(?:(?:at|for|in) )?the first step\b", "@0"),
+]
+STEPS = re.compile(
+    r"\b(?:(?:at|for|in|from|(after)) )?(?:step (?:>= ?)?(\d+)(?![\d.e])|"
+    r"steps (?:>= ?)?(\d+(?:(?:\s*-\s*|\s*,\s*and |\s*,\s*| and | to )\d+(?!\s*%)(?![\d.e]))*))"
+    r"(?:\+| on(?:wards)?\b| and @later)?"
+)
 
 
 def assert_close(
-    tolerances: dict[str, str], key: str, got: Any, expected: Any, what: str, **which: Any
-) -> None:
+    tolerances: dict[str, Any], key: str, got: Any, expected: Any, what: str, **which: Any
+) -> bool:
     """Fail unless ``got`` meets the tolerance sentence stored under ``key``.
 
     ``which`` picks a clause where a sentence has several: ``step=0`` for "... at step 0",
-    ``group="conv"`` for "... for conv weights".
+    ``group=("running",)`` for "... for running statistics" (the first word that the sentence knows).
+
+    Returns:
+        Whether anything was compared: False where the sentence calls the value informative only.
     """
-    sentence = _resolve(tolerances, key)
+    assert key in tolerances, f"{what}: the case states no tolerance {key!r}"
+    clauses = _clauses(_plain(_resolve(tolerances, key)), which, what)
     got, expected = _array(got), _array(expected)
+    if got.size == expected.size == 1 and max(got.ndim, expected.ndim) == 1:
+        got, expected = got.reshape(1), expected.reshape(1)
     assert got.shape == expected.shape, f"{what}: shape {got.shape}, expected {expected.shape}"
-    for clause in _clauses(_without_remarks(sentence), which):
+    for clause in clauses:
         _assert_clause(clause, got, expected, what)
+    return bool(clauses)
 
 
 def _array(value: Any) -> np.ndarray:
     return np.asarray(value.detach().cpu().numpy() if hasattr(value, "detach") else value)
 
 
-def _resolve(tolerances: dict[str, str], key: str) -> str:
+def _resolve(tolerances: dict[str, Any], key: str) -> str:
     """Follow "same" (the entry before) and "same as X"."""
     sentence = str(tolerances[key]).strip()
     if match := re.fullmatch(r"same as (\w+)", sentence):
@@ -43,67 +90,134 @@ def _resolve(tolerances: dict[str, str], key: str) -> str:
     return sentence
 
 
-def _without_remarks(sentence: str) -> str:
-    """Drop explanations in brackets, but keep the brackets of max(...)."""
-    return re.sub(r"\s*(?<!max)\((?:[^()]|\([^()]*\))*\)", "", sentence).strip()
+def _plain(sentence: str) -> str:
+    """Bring synonyms to one form, drop remarks in brackets, and mark the steps."""
+    sentence = sentence.lower()
+    for pattern, replacement in WORDS:
+        sentence = re.sub(pattern, replacement, sentence)
+    sentence = STEPS.sub(lambda match: _step_token(match[2] or match[3], bool(match[1])), sentence)
+    return re.sub(r"(@\d+) and @(\d+)(?!:)", r"\1+\2", sentence).strip(" .,;")
 
 
-def _clauses(sentence: str, which: dict[str, Any]) -> list[str]:
-    if "step" in which and "step" in sentence:
-        step = which["step"]
-        for part in re.split(r",\s*", sentence):
-            if re.search(rf"\bstep {step}\b", part):
-                return [re.sub(rf"\s*at step {step}|step {step}:\s*", "", part)]
-        return []  # the sentence says nothing of this step ("step 0: ...")
-    if "group" in which and " for " in sentence:
-        for part in re.split(r",\s*", sentence):
-            if which["group"] in part.split(" for ", 1)[-1]:
-                return [part.split(" for ", 1)[0]]
-        raise AssertionError(f"no tolerance for {which['group']!r} in {sentence!r}")
-    return re.split(r"\s+and\s+", sentence)
+def _step_token(text: str, after: bool) -> str:
+    numbers = [int(number) + after for number in re.findall(r"\d+", text)]
+    if re.search(r"-| to ", text):
+        numbers = list(range(numbers[0], numbers[-1] + 1))
+    return "@" + "+".join(map(str, numbers))
+
+
+class Part(NamedTuple):
+    """A part of a sentence: "relative 1e-2 @1 for conv weights" is ("relative 1e-2", "1", "conv weights")."""
+
+    words: str
+    steps: str
+    whom: str
+
+    @property
+    def is_free(self) -> bool:
+        return bool(re.search(r"\binformative\b|\bnot compared\b", self.words))
+
+
+def _clauses(sentence: str, which: dict[str, Any], what: str) -> list[str]:
+    """Return the clauses that hold for ``which``, each with its words in full."""
+    parts = _parts(re.sub(r"(@\S+)\s+and\s+", r"\1, ", sentence))
+    if "step" in which and any(part.steps for part in parts):
+        parts = _of_step(parts, which["step"])
+    if "group" in which and any(part.whom for part in parts):
+        parts = _of_group(parts, which["group"])
+    assert parts, f"{what}: the tolerance {sentence!r} says nothing of {which}"
+    if all(part.is_free for part in parts):
+        return []
+    return [clause for part in parts if not part.is_free for clause in re.split(r"\s+and\s+", part.words)]
+
+
+def _parts(sentence: str) -> list[Part]:
+    """Split at commas; a part that is but a number takes the words of the bound before it."""
+    parts: list[Part] = []
+    bound = ""
+    for text in filter(None, re.split(r"\s*[,;]\s*", sentence)):
+        mark = re.search(r"@([\w+]+)", text)
+        words, _, whom = re.sub(r"\s*@[\w+]+:?\s*", " ", text).strip().partition(" for ")
+        if bound and re.fullmatch(rf"(?:<=)?\s*{NUMBER}", words):
+            words = re.sub(NUMBER, words.removeprefix("<=").strip(), bound, count=1)
+        if BOUND.fullmatch(words):
+            bound = words
+        parts.append(Part(words, mark[1] if mark else "", whom))
+    return parts
+
+
+def _of_step(parts: list[Part], step: int) -> list[Part]:
+    """Keep the parts of ``step``; a step that is not named has those of the last one named before it."""
+
+    def having(mark: str) -> list[Part]:
+        return [part for part in parts if part.steps == "every" or mark in (part.steps or "later").split("+")]
+
+    named = sorted({int(number) for part in parts for number in re.findall(r"\d+", part.steps)})
+    if step in named:
+        return having(str(step))
+    if any(part.steps in ("later", "") for part in parts) or not named:
+        return having("later")
+    return having(str(max([number for number in named if number < step], default=named[0])))
+
+
+def _of_group(parts: list[Part], group: Sequence[str]) -> list[Part]:
+    """Keep the parts for the first word of ``group`` that is named, else those for the rest."""
+    for word in (*group, "other", "rest", "all"):
+        if found := [part for part in parts if re.search(rf"\b{word}", part.whom)]:
+            return found
+    return [part for part in parts if not part.whom]
 
 
 def _assert_clause(clause: str, got: np.ndarray, expected: np.ndarray, what: str) -> None:
     g, e = got.astype(np.float64), expected.astype(np.float64)
-    difference = np.abs(g - e)
-    if not difference.size:
-        return
-    largest = float(np.abs(e).max())
+    same = (g == e) | (np.isnan(g) & np.isnan(e))
+    with np.errstate(invalid="ignore"):
+        difference = np.where(same, 0.0, np.abs(g - e))
+    largest = float(np.abs(e[np.isfinite(e)]).max(initial=0.0))
+    scales = {None: 1.0, "MAX": largest, "MAX1": max(1.0, largest)}
 
-    if re.fullmatch(r"(equal|identical|exact)( everywhere| when raw is equal)?|exactly 0", clause):
-        assert np.array_equal(got, expected), f"{what}: {int((got != expected).sum())} values differ"
-        return
-    if match := re.fullmatch(
-        rf"max abs diff <= {NUMBER}(?:\s*\*\s*(max\(1, max\|expected\|\)|max\|expected\|))?", clause
-    ):
-        scale = {None: 1.0, "max|expected|": largest}.get(match[2], max(1.0, largest))
-        _bound(difference.max(), float(match[1]) * scale, what, "max abs diff")
-    elif match := re.fullmatch(rf"{NUMBER}", clause):
-        _bound(difference.max(), float(match[1]), what, "max abs diff")
-    elif match := re.fullmatch(rf"(?:relative|rel) (?:<= )?{NUMBER}", clause):
-        allowed = float(match[1]) * np.maximum(np.abs(e), 1e-12)
-        _bound((difference / allowed).max() * float(match[1]), float(match[1]), what, "relative diff")
-    elif match := re.fullmatch(rf"mean abs diff <= {NUMBER}", clause):
-        _bound(difference.mean(), float(match[1]), what, "mean abs diff")
-    elif match := re.fullmatch(rf"{NUMBER} % of (?:pixels|voxels|cells) within {NUMBER}", clause):
-        share = 100 * float((difference <= float(match[2])).mean())
-        assert share >= float(match[1]), f"{what}: {share:.3f} % within {match[2]}, wanted {match[1]} %"
-    elif match := re.fullmatch(rf"(?:argmax )?equal on >= {NUMBER} % of (?:pixels|voxels|cells)", clause):
-        share = 100 * float((got == expected).mean())
-        assert share >= float(match[1]), f"{what}: {share:.3f} % equal, wanted {match[1]} %"
-    elif match := re.fullmatch(rf"Dice >= {NUMBER}", clause):
-        dice = 2 * float((g * e).sum()) / max(float(g.sum() + e.sum()), 1e-12)
-        assert dice >= float(match[1]), f"{what}: Dice {dice:.5f}, wanted {match[1]}"
-    elif match := re.fullmatch(rf"adjusted Rand >= {NUMBER}", clause):
-        index = adjusted_rand(got, expected)
-        assert index >= float(match[1]), f"{what}: adjusted Rand {index:.5f}, wanted {match[1]}"
+    if EXACT.fullmatch(clause):
+        assert same.all(), f"{what}: {int((~same).sum())} values differ"
+    elif clause == "exactly 0":
+        assert same.all(), f"{what}: {int((~same).sum())} values differ"
+        assert not g.any(), f"{what}: {int((g != 0).sum())} values are not 0"
+    elif match := BOUND.fullmatch(re.sub(r"(.*\d) relative", r"relative \1", clause)):
+        how, kind, number, scale = match.groups()
+        allowed = float(number) * scales[scale]
+        if kind == "relative" and scale is None:
+            difference = np.where(same, 0.0, difference / np.maximum(np.abs(e), 1e-12))
+        if difference.size:
+            value = difference.mean() if how == "mean" else difference.max()
+            # "not <=" so that NaN fails.
+            assert value <= allowed, f"{what}: {clause!r} is not met: {value:.3e}, allowed {allowed:.3e}"
+    elif match := SHARE_WITHIN.fullmatch(clause):
+        _assert_share(difference <= float(match[3]) * scales[match[4]], match[1], match[2], what)
+    elif match := EQUAL_SHARE.fullmatch(clause) or SHARE_EQUAL.fullmatch(clause):
+        _assert_share(same, match[1], match[2], what)
+    elif match := re.fullmatch(rf"dice >= {NUMBER}", clause):
+        value = lowest_dice(g, e)
+        assert value >= float(match[1]), f"{what}: Dice {value:.5f}, wanted {match[1]}"
+    elif match := re.fullmatch(rf"adjusted rand(?: index)? >= {NUMBER}", clause):
+        planes = zip(got, expected, strict=True) if got.ndim == 3 else [(got, expected)]
+        value = min((adjusted_rand(a, b) for a, b in planes), default=1.0)
+        assert value >= float(match[1]), f"{what}: adjusted Rand {value:.5f}, wanted {match[1]}"
     else:
         raise AssertionError(f"{what}: the tolerance {clause!r} is in words that this check does not know")
 
 
-def _bound(value: float, allowed: float, what: str, name: str) -> None:
-    # "not <=" so that NaN fails.
-    assert value <= allowed, f"{what}: {name} {value:.3e}, allowed {allowed:.3e}"
+def _assert_share(good: np.ndarray, wanted: str, unit: str | None, what: str) -> None:
+    """Fail unless ``wanted`` per cent are good; a slice is good if all of it is."""
+    if unit == "slices":
+        good = good.reshape(len(good), -1).all(1) if good.ndim >= 3 else good.all(keepdims=True)
+    share = 100 * float(good.mean()) if good.size else 100.0
+    assert share >= float(wanted), f"{what}: {share:.3f} % are within tolerance, wanted {wanted} %"
+
+
+def lowest_dice(a: np.ndarray, b: np.ndarray) -> float:
+    """Return the lowest Dice of the labels above 0; 1 where both have none."""
+    values = np.union1d(a[a > 0], b[b > 0])
+    scores = [2 * ((a == v) & (b == v)).sum() / ((a == v).sum() + (b == v).sum()) for v in values]
+    return float(min(scores, default=1.0))
 
 
 def adjusted_rand(a: np.ndarray, b: np.ndarray) -> float:

@@ -15,7 +15,7 @@ def _add_import(parser: ArgumentParser) -> None:
     parser.add_argument("--modality", required=True, choices=["MR", "CT"], help="what it was trained on")
     parser.add_argument("--mean", type=float, help="CT: mean of the training scans, of 0..255 or 0..1")
     parser.add_argument("--std", type=float, help="CT: their standard deviation")
-    parser.add_argument("--name", help="name of the model (default: the folder's)")
+    parser.add_argument("--name", help="name of the model (default: made from the file's)")
 
 
 def _import(options: Namespace, reporter: Reporter) -> dict[str, object]:
@@ -29,7 +29,7 @@ def _import(options: Namespace, reporter: Reporter) -> dict[str, object]:
         std=options.std,
         name=options.name,
     )
-    reporter.info(str(report))
+    reporter.info(f"{report.name}: the weights fit; the model lies in {options.folder}")
     return {"model": str(options.folder)}
 
 

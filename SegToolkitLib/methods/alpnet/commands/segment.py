@@ -48,7 +48,11 @@ def _add_arguments(parser: ArgumentParser) -> None:
         help="plane of the slices",
     )
     parser.add_argument(
-        "--series", metavar="UID", help="which series of a DICOM folder (see: segtoolkit series)"
+        "--series",
+        action="append",
+        default=[],
+        metavar="UID",
+        help="series to take from a DICOM folder that has several (see: segtoolkit series); repeatable",
     )
     parser.add_argument(
         "--keep-largest", action="store_true", help="only the largest component of each structure"

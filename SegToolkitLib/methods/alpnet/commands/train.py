@@ -10,18 +10,23 @@ from pathlib import Path
 from SegToolkitLib.cli.options import whole_numbers
 from SegToolkitLib.errors import SegToolkitError
 from SegToolkitLib.events import Reporter
-from SegToolkitLib.methods.alpnet.commands.data_options import add_dataset
 from SegToolkitLib.methods.registry import Command
 
 
 def _add_arguments(parser: ArgumentParser) -> None:
-    add_dataset(parser)
+    parser.add_argument(
+        "--dataset",
+        metavar="DESCRIPTION",
+        help="description file, or a folder that holds a dataset.json; a resumed run knows it",
+    )
+    parser.add_argument(
+        "--data", type=Path, metavar="FOLDER", help="folder of the volumes, if not the described one"
+    )
     parser.add_argument(
         "--run", type=Path, required=True, metavar="FOLDER", help="run folder to make or resume"
     )
     parser.add_argument(
         "--preset",
-        default="authors",
         choices=["authors", "compact"],
         help="authors: ResNet-101, 100,100 steps; compact: a small encoder for CPUs (default: authors)",
     )
@@ -58,13 +63,23 @@ def _add_arguments(parser: ArgumentParser) -> None:
 
 def _run(options: Namespace, reporter: Reporter) -> dict[str, object]:
     from SegToolkitLib.device import choose_device
-    from SegToolkitLib.methods.alpnet.run import Start, run_training
+    from SegToolkitLib.methods.alpnet.run import Start, run_training, stored_settings
     from SegToolkitLib.methods.alpnet.settings import PRESETS, AlpnetSettings
     from SegToolkitLib.settings import load
+    from SegToolkitLib.training.run_folder import RunFolder
 
-    settings = load(
-        AlpnetSettings, PRESETS[options.preset], options.config, [*options.set, *_shorthands(options)]
-    )
+    if options.dataset is None and not options.resume:
+        raise SegToolkitError(
+            "no-dataset", "A new run needs a data set.", "Give --dataset, or go on with a run with --resume."
+        )
+    overrides = [*options.set, *_shorthands(options)]
+    settings = None
+    if not options.resume:
+        settings = load(AlpnetSettings, PRESETS[options.preset or "authors"], options.config, overrides)
+    elif options.preset or options.config or overrides:
+        kept = stored_settings(RunFolder.open(options.run), None)
+        base = PRESETS[options.preset] if options.preset else kept
+        settings = load(AlpnetSettings, base, options.config, overrides)
     if options.coco and options.download_coco:
         raise SegToolkitError(
             "two-sources", "Both --coco and --download-coco are given.", "Give one of them."
@@ -75,7 +90,7 @@ def _run(options: Namespace, reporter: Reporter) -> dict[str, object]:
         superpixels=options.superpixels,
         coco=options.coco,
         download_coco=options.download_coco,
-        name=options.name or options.run.name,
+        name=options.name or options.run.resolve().name,
         command="segtoolkit " + shlex.join(sys.argv[1:]),
     )
     model = run_training(
