@@ -18,6 +18,7 @@ from SegToolkitLib.methods.alpnet.superpixels import (
     relabel,
     threshold_value,
     volume_pseudo_labels,
+    worker_pool,
 )
 from SegToolkitLib.volume import Volume
 
@@ -73,8 +74,9 @@ def test_all_cores_give_what_one_core_gives() -> None:
     volume = np.random.default_rng(0).normal(100, 30, size=(4, 64, 64))
     settings = SuperpixelSettings(min_size=60, threshold=0.0)
     done: list[tuple[int, int]] = []
-    parallel = volume_pseudo_labels(volume, settings, workers=2, progress=lambda *d: done.append(d))
-    assert np.array_equal(parallel, volume_pseudo_labels(volume, settings, workers=1))
+    with worker_pool(2) as pool:
+        parallel = volume_pseudo_labels(volume, settings, pool=pool, progress=lambda *d: done.append(d))
+    assert np.array_equal(parallel, volume_pseudo_labels(volume, settings))
     assert done == [(1, 4), (2, 4), (3, 4), (4, 4)]
 
 
@@ -96,13 +98,13 @@ def volume(seed: int) -> Volume:
 
 def test_pseudo_labels_of_a_replaced_image_are_made_again(tmp_path: Path) -> None:
     options = SuperpixelSettings(min_size=60, threshold=50.0001)
-    pseudo_labels_of("1", volume(1), options, tmp_path, Reporter(), 1)
+    pseudo_labels_of("1", volume(1), options, tmp_path, Reporter())
     file = tmp_path / "superpix-60_1.nii.gz"
     made = file.stat().st_mtime_ns
-    pseudo_labels_of("1", volume(1), options, tmp_path, Reporter(), 1)
+    pseudo_labels_of("1", volume(1), options, tmp_path, Reporter())
     assert file.stat().st_mtime_ns == made
-    found = pseudo_labels_of("1", volume(2), options, tmp_path, Reporter(), 1)
-    assert np.array_equal(found.voxels, volume_pseudo_labels(volume(2).voxels, options, workers=1))
+    found = pseudo_labels_of("1", volume(2), options, tmp_path, Reporter())
+    assert np.array_equal(found.voxels, volume_pseudo_labels(volume(2).voxels, options))
     assert file.stat().st_mtime_ns != made
 
 
@@ -110,7 +112,7 @@ def test_a_threshold_as_text_is_the_same_threshold(tmp_path: Path) -> None:
     made = []
     for threshold in (50.0001, "50.0001"):
         options = SuperpixelSettings(min_size=60, threshold=threshold)
-        pseudo_labels_of("1", volume(1), options, tmp_path, Reporter(), 1)
+        pseudo_labels_of("1", volume(1), options, tmp_path, Reporter())
         made.append((tmp_path / "superpix-60_1.nii.gz").stat().st_mtime_ns)
     assert made[0] == made[1]
 
@@ -122,6 +124,6 @@ def test_an_odd_mask_is_warned_about_with_the_hint_of_the_caller(tmp_path: Path)
 
     heard: list[tuple[str, str]] = []
     options = SuperpixelSettings(min_size=60, threshold=1e6)
-    pseudo_labels_of("7", volume(1), options, tmp_path, Ears(), 1, hint="Say otsu.")
+    pseudo_labels_of("7", volume(1), options, tmp_path, Ears(), hint="Say otsu.")
     assert heard[0][0].startswith("Case 7: the patient mask is empty")
     assert heard[0][1] == "Say otsu."

@@ -23,8 +23,9 @@ from SegToolkitLib.methods.alpnet.prototypes import (
     foreground_mode,
     global_prototypes,
     local_prototypes,
+    pool,
     resize_mask,
-    score,
+    similarities,
 )
 from SegToolkitLib.training.loop import autocast
 
@@ -133,7 +134,7 @@ class Predictor:
     def scores(self, features: Tensor, structure: StructurePrototypes, size: Sequence[int]) -> Tensor:
         """Background and foreground score [B, 2, H, W] of query features [B, C, h, w]; ``size`` (H, W)."""
         low = torch.cat(
-            [score(features, structure.background)[0], score(features, structure.foreground)[0]], dim=1
+            [pool(similarities(features, p)) for p in (structure.background, structure.foreground)], dim=1
         )
         padded = (low.shape[-2] * OUTPUT_STRIDE, low.shape[-1] * OUTPUT_STRIDE)
         return upsample(low, padded)[..., : size[0], : size[1]]

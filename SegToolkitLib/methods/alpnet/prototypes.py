@@ -104,9 +104,19 @@ def score(query: Tensor, protos: Tensor) -> tuple[Tensor, Tensor]:
     Returns:
         Scores [B, 1, h, w] and the index of the most similar prototype [B, h, w].
     """
-    similarities = SIMILARITY_SCALE * torch.einsum("bchw,nc->bnhw", _unit(query, 1), _unit(protos, 1))
-    weights = similarities.softmax(1)
-    return (weights * similarities).sum(1, keepdim=True), similarities.argmax(1)
+    similarity = similarities(query, protos)
+    return pool(similarity), similarity.argmax(1)
+
+
+def similarities(query: Tensor, protos: Tensor) -> Tensor:
+    """a_i(x) = 20 cos(q(x), p_i): query [B, C, h, w] and prototypes [N, C] -> [B, N, h, w]."""
+    flat = _unit(protos, 1) @ _unit(query, 1).flatten(2)
+    return SIMILARITY_SCALE * flat.unflatten(2, query.shape[-2:])
+
+
+def pool(similarity: Tensor) -> Tensor:
+    """Sum of the similarities [B, N, h, w], weighted by their softmax -> [B, 1, h, w]."""
+    return (similarity.softmax(1) * similarity).sum(1, keepdim=True)
 
 
 def _unit(x: Tensor, axis: int) -> Tensor:

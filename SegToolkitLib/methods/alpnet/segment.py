@@ -237,7 +237,8 @@ class FewShotSegmenter:
         if isinstance(slices, Mapping):
             self._check_names(list(slices))
         stack = to_slices(volume, self.card.preprocessing, self.plane)
-        bounds = {name: self._bounds(slices, name, stack) for name in names}
+        wanted_range = slices.get if isinstance(slices, Mapping) else lambda name: slices
+        bounds = {name: stack.check_range(wanted_range(name)) for name in names}
         wanted = sorted({z for name in names for z in _slices_of(bounds[name], len(stack))})
         shots = {name: self._shots(name, Query(stack, bounds[name], parts), wanted) for name in names}
         if self._prototypes.reject != reject:
@@ -313,23 +314,6 @@ class FewShotSegmenter:
                 f"Outlined structures: {', '.join(self._segments)}.",
             )
         return names
-
-    @staticmethod
-    def _bounds(
-        slices: SliceRange | Mapping[str, SliceRange] | None, name: str, stack: SliceStack
-    ) -> SliceRange | None:
-        bounds = slices.get(name) if isinstance(slices, Mapping) else slices
-        if bounds is None:
-            return None
-        first, last = bounds
-        if not 0 <= first <= last < len(stack):
-            raise SegToolkitError(
-                "bad-range",
-                f"The slice range {first} to {last} does not fit {stack.volume.name or 'the volume'},"
-                f" which has slices 0 to {len(stack) - 1}.",
-                "Give the first and the last slice that hold the structure, counted from 0.",
-            )
-        return first, last
 
     def _shots(self, name: str, query: Query, wanted: list[int]) -> dict[int, Shots]:
         """For every query slice the (source, slice) pairs that serve it, one of each source."""

@@ -45,6 +45,24 @@ class SliceStack:
         """A label on the input's grid as slices [n, H, W]."""
         return self.prepared.label(label).voxels
 
+    def check_range(self, bounds: tuple[int, int] | None) -> tuple[int, int] | None:
+        """The range (first and last slice) itself, if it fits the volume; None stays None.
+
+        Raises:
+            SegToolkitError: "bad-range".
+        """
+        if bounds is None:
+            return None
+        first, last = bounds
+        if not 0 <= first <= last < len(self):
+            raise SegToolkitError(
+                "bad-range",
+                f"The slice range {first} to {last} does not fit {self.volume.name or 'the volume'},"
+                f" which has slices 0 to {len(self) - 1}.",
+                "Give the first and the last slice that hold the structure, counted from 0.",
+            )
+        return first, last
+
     def restore(self, slices: NDArray, *, label: bool) -> Volume:
         """Slices [n, H, W] as a volume on the input's grid."""
         return self.prepared.restore(self.prepared.volume.with_voxels(slices), label=label)

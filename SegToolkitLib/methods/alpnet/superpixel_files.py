@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+from concurrent.futures import Executor
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -36,7 +37,7 @@ def pseudo_labels_of(
     options: SuperpixelSettings,
     folder: Path,
     reporter: Reporter,
-    workers: int | None = None,
+    pool: Executor | None = None,
     *,
     hint: str = "Give another threshold (--fg-threshold).",
 ) -> Volume:
@@ -51,7 +52,7 @@ def pseudo_labels_of(
         options: how to make them.
         folder: of the files.
         reporter: hears of odd patient masks.
-        workers: processes; None takes one a core.
+        pool: worker processes; None makes them in this one.
         hint: what to do about an odd patient mask.
     """
     stem = folder / f"{superpixel_name(options)}_{id}"
@@ -66,7 +67,7 @@ def pseudo_labels_of(
             f"{file} has another size than its image.",
             "Delete it, or give another folder for the superpixels.",
         )
-    labels = image.with_voxels(volume_pseudo_labels(image.voxels, options, workers=workers))
+    labels = image.with_voxels(volume_pseudo_labels(image.voxels, options, pool=pool))
     # Without its labels the record is harmless; labels without a record would pass for somebody's own.
     file.unlink(missing_ok=True)
     if complaint := mask_warning(labels.voxels):

@@ -11,6 +11,7 @@ import concurrent.futures
 import multiprocessing
 import os
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
 
@@ -122,15 +123,15 @@ def volume_pseudo_labels(
     volume: NDArray,
     settings: SuperpixelSettings,
     *,
-    workers: int | None = None,
+    pool: concurrent.futures.Executor | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> NDArray[np.int16]:
-    """Pseudo-labels of every slice of a volume [k, j, i], in parallel over the cores.
+    """Pseudo-labels of every slice of a volume [k, j, i].
 
     Args:
         volume: image after the method's preprocessing, before z-scoring.
         settings: see :class:`SuperpixelSettings`.
-        workers: processes; None takes one a core, 1 stays in this process.
+        pool: see :func:`worker_pool`; None stays in this process.
         progress: called with (slices done, slices in all).
 
     Returns:
@@ -139,7 +140,8 @@ def volume_pseudo_labels(
     threshold = threshold_value(volume, settings.threshold)
     jobs = [(plane, settings, threshold) for plane in volume]
     out = np.zeros(volume.shape, dtype=np.int16)
-    for index, plane in enumerate(parallel_map(_one_slice, jobs, workers)):
+    done = map(_one_slice, jobs) if pool is None else pool.map(_one_slice, jobs, chunksize=4)
+    for index, plane in enumerate(done):
         out[index] = plane
         if progress:
             progress(index + 1, len(volume))
@@ -160,16 +162,21 @@ def _one_slice(job: tuple[NDArray, SuperpixelSettings, float]) -> NDArray[np.int
     return pseudo_labels(*job)
 
 
-def parallel_map(function: Callable, jobs: list, workers: int | None = None) -> Iterator:
-    """``map`` over processes, in order; stays in this process for one worker or one job."""
-    workers = min(workers or os.cpu_count() or 1, len(jobs))
+@contextmanager
+def worker_pool(workers: int | None = None) -> Iterator[concurrent.futures.Executor | None]:
+    """Processes for several volumes, because starting them takes a second; None for a single worker.
+
+    Args:
+        workers: processes; None takes one a core.
+    """
+    workers = workers or os.cpu_count() or 1
     if workers <= 1:
-        yield from map(function, jobs)
+        yield None
         return
     # "spawn", because forking a process that has used torch's thread pool can hang.
     context = multiprocessing.get_context("spawn")
     with concurrent.futures.ProcessPoolExecutor(workers, mp_context=context) as pool:
-        yield from pool.map(function, jobs, chunksize=max(1, len(jobs) // (4 * workers)))
+        yield pool
 
 
 def preview(image: NDArray, labels: NDArray) -> NDArray[np.uint8]:

@@ -18,9 +18,9 @@ from SegToolkitLib.events import Reporter
 from SegToolkitLib.methods.alpnet.data import Normalisation, Scan, slice_size
 from SegToolkitLib.methods.alpnet.settings import AlpnetSettings, DataSettings
 from SegToolkitLib.methods.alpnet.superpixel_files import pseudo_labels_of
-from SegToolkitLib.methods.alpnet.superpixels import SuperpixelSettings
+from SegToolkitLib.methods.alpnet.superpixels import SuperpixelSettings, worker_pool
 from SegToolkitLib.validation import read_json
-from SegToolkitLib.volume import read_volume
+from SegToolkitLib.volume import Volume, read_volume
 
 THRESHOLD_HINT = "Give another threshold (--set data.threshold=otsu)."
 
@@ -84,23 +84,24 @@ def load_training_data(
     if settings.optimiser.pairs_per_step > 1:
         _check_sizes(sizes)
     normalisation = Normalisation.fit(dataset.description.modality, [v.voxels for v in volumes.values()])
-    scans = []
-    for done, id in enumerate(ids, start=1):
-        maps = [
-            pseudo_labels_of(id, volumes[id], options, superpixels, reporter, hint=THRESHOLD_HINT)
-            for options in superpixel_settings(dataset, settings.data)
-        ]
-        excluded = _excluded_slices(dataset, id, settings.data)
-        rows, columns = sizes[id]
-        scans.append(
-            Scan(
-                id,
-                normalisation(volumes[id].voxels)[:, :rows, :columns],
-                tuple(m.voxels[:, :rows, :columns] for m in maps),
-                frozenset(excluded),
-            )
+    options = superpixel_settings(dataset, settings.data)
+    maps: dict[str, list[Volume]] = {}
+    with worker_pool() as pool:
+        for done, id in enumerate(ids, start=1):
+            maps[id] = [
+                pseudo_labels_of(id, volumes[id], one, superpixels, reporter, pool, hint=THRESHOLD_HINT)
+                for one in options
+            ]
+            reporter.progress("superpixels", done, len(ids))
+    scans = [
+        Scan(
+            id,
+            normalisation(volumes[id].voxels)[:, :rows, :columns],
+            tuple(labels.voxels[:, :rows, :columns] for labels in maps[id]),
+            frozenset(_excluded_slices(dataset, id, settings.data)),
         )
-        reporter.progress("superpixels", done, len(ids))
+        for id, (rows, columns) in sizes.items()
+    ]
     fingerprint = {
         "dataset": dataset.description.name,
         "cases": ids,

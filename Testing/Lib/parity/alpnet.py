@@ -308,7 +308,7 @@ def superpixels_and_masks(case: Case) -> None:
         case.check_if_there("raw", raw, f"{site}_raw")
         case.check_if_there("fgmask", masks.astype(np.uint8), f"{site}_fgmask")
         if f"{site}_superpix" in arrays:
-            labels = volume_pseudo_labels(volume, options, workers=1)
+            labels = volume_pseudo_labels(volume, options)
             same = np.ones(len(volume), dtype=bool)
             if "when raw is equal" in case.spec["tolerance"]["superpix"] and f"{site}_raw" in arrays:
                 same = (raw == arrays[f"{site}_raw"]).all((1, 2))

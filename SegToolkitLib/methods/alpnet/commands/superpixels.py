@@ -29,7 +29,7 @@ def _add_arguments(parser: ArgumentParser) -> None:
 
 def _run(options: Namespace, reporter: Reporter) -> dict[str, object]:
     from SegToolkitLib.methods.alpnet.superpixel_files import preview_picture, pseudo_labels_of
-    from SegToolkitLib.methods.alpnet.superpixels import SuperpixelSettings
+    from SegToolkitLib.methods.alpnet.superpixels import SuperpixelSettings, worker_pool
     from SegToolkitLib.volume import read_volume
 
     dataset = open_dataset(options)
@@ -41,12 +41,13 @@ def _run(options: Namespace, reporter: Reporter) -> dict[str, object]:
         rule="compat" if options.compat else "present",
     )
     preview = options.out / "preview.png"
-    for done, case in enumerate(dataset.cases, start=1):
-        image = read_volume(case.image)
-        labels = pseudo_labels_of(case.id, image, settings, options.out, reporter, options.workers)
-        if done == 1:
-            preview_picture(image, labels, preview)
-        reporter.progress("superpixels", done, len(dataset.cases))
+    with worker_pool(options.workers) as pool:
+        for done, case in enumerate(dataset.cases, start=1):
+            image = read_volume(case.image)
+            labels = pseudo_labels_of(case.id, image, settings, options.out, reporter, pool)
+            if done == 1:
+                preview_picture(image, labels, preview)
+            reporter.progress("superpixels", done, len(dataset.cases))
     return {"folder": str(options.out), "preview": str(preview)}
 
 
