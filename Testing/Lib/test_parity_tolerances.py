@@ -239,7 +239,7 @@ def further_losses() -> Spec:
 def further_superpixels() -> Spec:
     """One site of another name, the rule that numbers without gaps, nothing but its result."""
     volume = RNG.integers(0, 5, (2, 8, 8)).repeat(8, 1).repeat(8, 2).astype(np.float32) * 40
-    labels = volume_pseudo_labels(volume, SuperpixelSettings(1, 0.5, 30, 20, "present"), workers=1)
+    labels = volume_pseudo_labels(volume, SuperpixelSettings(1, 0.5, 30, 20, "present"))
     settings = {"scale": 1, "sigma": 0.5, "min_size": 30, "fg_thresh": {"brain": 20}, "relabel": "present"}
     tolerances = {"superpix": "equal when raw is equal"}
     return settings, tolerances, {"brain_image": volume, "brain_superpix": labels}
