@@ -45,8 +45,8 @@ format: $(READY) ## format and mend what ruff can mend
 bench: $(READY) ## time our inference against the authors' procedure; prints a table, keeps bench/*.json
 	$(BIN)/python Testing/bench.py --out bench $(BENCH_ARGUMENTS)
 
-docs: $(READY) ## build the pages of docs/ into docs/_site
-	$(BIN)/mkdocs build --strict --quiet --site-dir docs/_site
+docs: $(READY) ## build the pages of docs/ into build/site
+	$(BIN)/mkdocs build --strict --quiet --site-dir build/site
 
 clean: ## remove what was made
 	rm -rf $(VENV) demo bench build dist *.egg-info .mypy_cache .ruff_cache
