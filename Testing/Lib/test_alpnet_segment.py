@@ -361,3 +361,9 @@ def test_values_that_make_no_sense_are_refused(call) -> None:  # type: ignore[no
 def test_questions_that_make_no_sense_are_refused(outlined: FewShotSegmenter, wrong: dict) -> None:
     with pytest.raises(SegToolkitError):
         outlined.segment(patient()[0], **wrong)
+
+
+def test_a_constant_volume_is_named() -> None:
+    image, label = patient()
+    with pytest.raises(SegToolkitError, match="voxel of patient has the same value"):
+        segmenter().set_support(image.with_voxels(image.voxels * 0 + 7), label, [2])

@@ -127,3 +127,9 @@ def test_an_odd_mask_is_warned_about_with_the_hint_of_the_caller(tmp_path: Path)
     pseudo_labels_of("7", volume(1), options, tmp_path, Ears(), hint="Say otsu.")
     assert heard[0][0].startswith("Case 7: the patient mask is empty")
     assert heard[0][1] == "Say otsu."
+
+
+@pytest.mark.parametrize("wrong", [{"sigma": -1.0}, {"scale": float("nan")}, {"min_size": 0}])
+def test_superpixel_settings_that_make_no_sense_are_refused(wrong: dict) -> None:
+    with pytest.raises(SegToolkitError, match="Superpixels cannot"):
+        SuperpixelSettings(**wrong)

@@ -63,8 +63,8 @@ class Normalisation:
     mean: float | None = None
     std: float | None = None
 
-    def __call__(self, voxels: NDArray) -> NDArray[np.float32]:
-        """z-score a whole volume (population standard deviation)."""
+    def __call__(self, voxels: NDArray, name: str = "") -> NDArray[np.float32]:
+        """z-score a whole volume (population standard deviation); ``name`` is for the message."""
         values = voxels.astype(np.float32)
         if self.mean is None or self.std is None:
             # float64 sums: float32 ones lose digits over millions of voxels.
@@ -74,7 +74,7 @@ class Normalisation:
         if std == 0:
             raise SegToolkitError(
                 "constant-image",
-                "Every voxel of the volume has the same value, so it cannot be normalised.",
+                f"Every voxel of {name or 'the volume'} has the same value, so it cannot be normalised.",
                 "Check that the right volume was chosen.",
             )
         return (values - np.float32(mean)) / np.float32(std)

@@ -54,7 +54,7 @@ class PrepareSettings(BaseModel):
         if self.spacing is not None and self.spacing_factor is not None:
             raise ValueError("give either 'spacing' or 'spacing_factor', not both")
         for triple in (self.spacing, self.spacing_factor):
-            if triple is not None and min(triple) <= 0:
+            if triple is not None and not all(0 < one < float("inf") for one in triple):
                 raise ValueError(f"{triple} must be positive numbers")
         if self.window is not None and not self.window[0] < self.window[1]:
             raise ValueError(f"the window {self.window} must rise")

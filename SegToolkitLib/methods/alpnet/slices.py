@@ -97,7 +97,7 @@ def to_slices(volume: Volume, preprocessing: Preprocessing, plane: Plane = "acqu
         steps.append(Resample((in_plane[0], in_plane[1], None)))
     prepared = prepare(volume, steps)
     normalise = Normalisation(preprocessing.modality, preprocessing.mean, preprocessing.std)
-    return SliceStack(volume, prepared, normalise(prepared.volume.voxels), axis)
+    return SliceStack(volume, prepared, normalise(prepared.volume.voxels, volume.name), axis)
 
 
 def slice_axis(volume: Volume, plane: Plane) -> int:

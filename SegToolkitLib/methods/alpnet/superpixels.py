@@ -8,6 +8,7 @@ training episodes. Source: Ouyang et al., ECCV 2020, section 3.1; Felzenszwalb &
 from __future__ import annotations
 
 import concurrent.futures
+import math
 import multiprocessing
 import os
 from collections.abc import Callable, Iterable, Iterator
@@ -45,6 +46,14 @@ class SuperpixelSettings:
     min_size: int = 400
     threshold: float | str = "otsu"
     rule: Literal["present", "compat"] = "present"
+
+    def __post_init__(self) -> None:
+        if not (0 < self.scale < math.inf and 0 <= self.sigma < math.inf and self.min_size >= 1):
+            raise SegToolkitError(
+                "bad-superpixels",
+                f"Superpixels cannot have scale {self.scale}, sigma {self.sigma}, min_size {self.min_size}.",
+                "Give a scale above 0, a sigma of 0 or more and a size of at least 1 pixel.",
+            )
 
 
 def threshold_value(volume: NDArray, threshold: float | str) -> float:
