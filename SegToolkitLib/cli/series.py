@@ -5,6 +5,7 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
+from SegToolkitLib.errors import SegToolkitError
 from SegToolkitLib.events import Reporter
 from SegToolkitLib.methods.registry import Command
 
@@ -17,6 +18,12 @@ def _run(options: Namespace, reporter: Reporter) -> dict[str, object]:
     from SegToolkitLib.volume import list_dicom_series
 
     found = list_dicom_series(options.folder)
+    if not found:
+        raise SegToolkitError(
+            "no-dicom",
+            f"{options.folder} holds no DICOM series.",
+            "Give the folder that the scanner's files lie in.",
+        )
     for series in found:
         reporter.info(
             f"{series.uid}  {series.modality:4} {series.files:5} files"

@@ -153,10 +153,6 @@ class DatasetDescription(BaseModel):
         check_borders(self.fold_borders, n)
         return list(self.fold_borders)
 
-    def label_name(self, value: int) -> str:
-        """Return the name of a label value ("label 7" for one that has none)."""
-        return next((name for name, one in self.labels.items() if one == value), f"label {value}")
-
     def unknown_labels(self, values: Iterable[int]) -> str | None:
         """Return a sentence about label values that the description does not name, or None."""
         unknown = sorted({int(value) for value in values} - set(self.labels.values()))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from SegToolkitLib.dataset.description import DatasetDescription, Licence
 
-# Source of ids, values, borders and groups: the authors' tables (methods/alpnet.md, section 2.1).
+# Source of ids, values, borders and groups: the authors' released loaders and scripts.
 CHAOST2_IDS = tuple(
     str(one) for one in (1, 2, 3, 5, 8, 10, 13, 15, 19, 20, 21, 22, 31, 32, 33, 34, 36, 37, 38, 39)
 )

@@ -124,12 +124,6 @@ def read_dicom_series(folder: str | os.PathLike[str], uid: str | None = None) ->
     return check_finite(stacked(picked.slices, f"{folder} (series {picked.description or picked.uid})"))
 
 
-def is_dicom(path: Path) -> bool:
-    """Whether the file carries the mark of DICOM part 10 ("DICM" after 128 bytes)."""
-    with path.open("rb") as handle:
-        return handle.read(132)[128:] == b"DICM"
-
-
 def _may_be_dicom(path: Path) -> bool:
     """The mark, or the start of a data set without one (old scanners: group 2 or 8, little-endian)."""
     try:

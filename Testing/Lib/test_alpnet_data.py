@@ -13,7 +13,7 @@ import torch
 from SegToolkitLib.dataset import Dataset
 from SegToolkitLib.errors import SegToolkitError
 from SegToolkitLib.events import Reporter
-from SegToolkitLib.methods.alpnet.augment import AUGMENTATIONS, draw_view
+from SegToolkitLib.methods.alpnet.augment import AUGMENTATIONS
 from SegToolkitLib.methods.alpnet.card import preprocessing_of
 from SegToolkitLib.methods.alpnet.data import EpisodeSampler, Normalisation, Scan
 from SegToolkitLib.methods.alpnet.evaluate import _read
@@ -104,15 +104,6 @@ def test_mr_is_normalised_by_itself_and_ct_by_all_training_voxels() -> None:
 def test_a_constant_volume_cannot_be_normalised() -> None:
     with pytest.raises(SegToolkitError, match="same value"):
         Normalisation("MR")(np.ones((2, 2, 2)))
-
-
-def test_our_intensity_draws_leave_the_authors_draws_as_they_are() -> None:
-    plain = draw_view(AUGMENTATIONS["sabs_aug"], (32, 32), np.random.default_rng(4))
-    ours = draw_view(AUGMENTATIONS["sabs_intensity"], (32, 32), np.random.default_rng(4))
-    assert plain.intensity is None
-    assert ours.intensity is not None
-    assert (plain.rotate, plain.shift, plain.gamma) == (ours.rotate, ours.shift, ours.gamma)
-    assert np.array_equal(plain.noise, ours.noise)
 
 
 def test_a_pass_that_would_leave_slices_undrawn_is_refused_with_the_setting_that_mends_it() -> None:

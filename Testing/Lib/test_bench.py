@@ -25,7 +25,7 @@ def bench() -> ModuleType:
 
 
 def test_four_structures_take_a_sixth_of_the_authors_time_at_equal_output(bench: ModuleType) -> None:
-    result = bench.inference("compact", 4, 12, 2)
+    result = bench.inference("compact", 4, 12, 4)
     assert result["equal_pixels"] > 0.9999
     assert result["times_faster_range"][1] >= 6
 

@@ -21,12 +21,7 @@ Array = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class AugmentRanges:
-    """Ranges of the uniform draws; angles in degrees, shifts in pixels, elastic sigma in pixels.
-
-    The last four are ours and off in the authors' configurations. They act on z-scored images: contrast
-    is a factor, brightness is added, bias is the largest exponent of a smooth field, noise the largest
-    standard deviation.
-    """
+    """Ranges of the uniform draws; angles in degrees, shifts in pixels, elastic sigma in pixels."""
 
     rotate: float
     shift: float
@@ -35,36 +30,12 @@ class AugmentRanges:
     elastic_alpha: float
     elastic_sigma: float
     gamma: tuple[float, float]
-    contrast: tuple[float, float] = (1.0, 1.0)
-    brightness: float = 0.0
-    bias: float = 0.0
-    noise: float = 0.0
-
-    @property
-    def changes_intensity(self) -> bool:
-        """Whether any of our own intensity changes is on."""
-        return self.contrast != (1.0, 1.0) or max(self.brightness, self.bias, self.noise) > 0
 
 
 AUGMENTATIONS = {
     "sabs_aug": AugmentRanges(5, 5, 5, (0.9, 1.2), 10, 5, (0.5, 1.5)),
     "aug_v3": AugmentRanges(30, 30, 30, (0.8, 1.3), 20, 5, (0.2, 1.8)),
-    # The authors' geometry with intensities that differ between the views as between two scans: their
-    # episodes pair a slice with itself, so nothing else teaches the network that scans differ.
-    "sabs_intensity": AugmentRanges(
-        5, 5, 5, (0.9, 1.2), 10, 5, (0.5, 1.5), contrast=(0.75, 1.3), brightness=0.3, bias=0.4, noise=0.15
-    ),
 }
-
-
-@dataclass(frozen=True)
-class Intensity:
-    """Drawn intensity changes: factor, summand, exponents of a coarse field [4, 4], noise [H, W]."""
-
-    contrast: float
-    brightness: float
-    bias: Array
-    noise: Array
 
 
 @dataclass(frozen=True)
@@ -78,7 +49,6 @@ class View:
     gamma: float
     noise: Array
     """Uniform in [0, 1), [2, H, W]: first field x, second y."""
-    intensity: Intensity | None = None
 
 
 def draw_view(ranges: AugmentRanges, size: tuple[int, int], rng: np.random.Generator) -> View:
@@ -88,22 +58,7 @@ def draw_view(ranges: AugmentRanges, size: tuple[int, int], rng: np.random.Gener
     shear = rng.uniform(-ranges.shear, ranges.shear)
     zoom = rng.uniform(*ranges.zoom)
     noise = rng.random((2, *size), dtype=np.float32)
-    gamma = rng.uniform(*ranges.gamma)
-    return View(rotate, shift, shear, zoom, gamma, noise, _draw_intensity(ranges, size, rng))
-
-
-def _draw_intensity(
-    ranges: AugmentRanges, size: tuple[int, int], rng: np.random.Generator
-) -> Intensity | None:
-    """Our own draws come last, so that they leave the authors' as they are."""
-    if not ranges.changes_intensity:
-        return None
-    return Intensity(
-        contrast=rng.uniform(*ranges.contrast),
-        brightness=rng.uniform(-ranges.brightness, ranges.brightness),
-        bias=rng.uniform(-ranges.bias, ranges.bias, (4, 4)).astype(np.float32),
-        noise=rng.uniform(0, ranges.noise) * rng.standard_normal(size, dtype=np.float32),
-    )
+    return View(rotate, shift, shear, zoom, rng.uniform(*ranges.gamma), noise)
 
 
 def affine_matrix(view: View, size: tuple[int, int]) -> Array:
@@ -179,16 +134,6 @@ def adjust_gamma(image: Array, gamma: float) -> Array:
     return (span * ((image - low + 1e-5) / span) ** gamma + low).astype(np.float32)
 
 
-def change_intensity(image: Array, change: Intensity) -> Array:
-    """Apply a smooth multiplicative field, contrast, brightness and noise to a z-scored slice [H, W]."""
-    coarse = torch.from_numpy(change.bias)[None, None]
-    field = F.interpolate(coarse, size=image.shape, mode="bicubic", align_corners=True)[0, 0].numpy()
-    # The field multiplies what is above the darkest value, so that air stays dark.
-    low = image.min()
-    changed = (image - low) * np.exp(field) * change.contrast + low + change.brightness + change.noise
-    return changed.astype(np.float32)
-
-
 def apply_view(
     image: Array, masks: Array, view: View, ranges: AugmentRanges
 ) -> tuple[Array, NDArray[np.uint8]]:
@@ -208,7 +153,4 @@ def apply_view(
     planes = np.concatenate([image[None], masks]).astype(np.float32)
     planes = warp_affine(planes, affine_matrix(view, image.shape[:2]))
     planes = warp_elastic(planes, displacement(view.noise, ranges.elastic_alpha, ranges.elastic_sigma))
-    moved = adjust_gamma(planes[0], view.gamma)
-    if view.intensity is not None:
-        moved = change_intensity(moved, view.intensity)
-    return moved, (planes[1:] > 0.5).astype(np.uint8)
+    return adjust_gamma(planes[0], view.gamma), (planes[1:] > 0.5).astype(np.uint8)

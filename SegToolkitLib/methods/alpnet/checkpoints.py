@@ -1,7 +1,6 @@
 """ALPNet's weights: a model's folder, the authors' checkpoints, and the COCO weights they start from.
 
-Source of the keys: the authors' released code and torchvision's DeepLabV3 (section 3.2 of
-methods/alpnet.md).
+Source of the keys: the authors' released code and torchvision's DeepLabV3.
 """
 
 from __future__ import annotations

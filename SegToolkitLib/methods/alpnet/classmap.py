@@ -1,7 +1,7 @@
 """Class maps: which slices of which scan hold which structure.
 
 Format: ``{class name: {scan id: [slice indices, ascending]}}``, the background included
-(methods/alpnet.md, section 2.1). The authors' MR notebook tests the sum of all label values on a slice;
+(as the authors' loaders read it). The authors' MR notebook tests the sum of all label values on a slice;
 here the voxels of the class itself are counted, which is the same for a minimum of one.
 """
 
@@ -18,7 +18,6 @@ from SegToolkitLib.atomic import write_json
 from SegToolkitLib.dataset.dataset import Dataset
 from SegToolkitLib.errors import SegToolkitError
 from SegToolkitLib.validation import read_json
-from SegToolkitLib.volume import read_volume
 
 ClassMap = dict[str, dict[str, list[int]]]
 
@@ -63,17 +62,19 @@ def write_class_map(dataset: Dataset, minimum: int = 1, folder: Path | None = No
     _check_minimum(minimum)
     names = dataset.description.labels
     result: ClassMap = {name: {} for name in names}
-    labelled = [(case.id, case.label) for case in dataset.cases if case.label is not None]
+    labelled = [case for case in dataset.cases if case.label is not None]
     if not labelled:
         raise SegToolkitError(
             "no-label",
             f"No case of {dataset.description.name} has a label, so there are no classes to map.",
             "Class maps are needed for setting 2 and for evaluation only.",
         )
-    for id, path in labelled:  # one at a time: all the labels at once may not fit into memory
-        slices = slices_of_classes(read_volume(path, label=True).voxels, names, minimum)
+    for case in labelled:  # one at a time: all the labels at once may not fit into memory
+        _, label = dataset.read(case)  # checks that the label lies on its image's grid
+        assert label is not None
+        slices = slices_of_classes(label.voxels, names, minimum)
         for name in names:
-            result[name][id] = slices[name]
+            result[name][case.id] = slices[name]
     target = (folder or dataset.folder) / f"classmap_{minimum}.json"
     write_json(target, result)
     return target

@@ -1,7 +1,7 @@
 """The steps of SSL-ALPNet's preparation, as functions of arrays.
 
-Arrays are [k, j, i] (slice, row, column); spacing is (i, j, k) in mm. Source: sections 2.2 (CHAOS-T2)
-and 2.3 (SABS) of methods/alpnet.md, which follow the authors' notebooks.
+Arrays are [k, j, i] (slice, row, column); spacing is (i, j, k) in mm. Source: the
+authors' preparation notebooks for CHAOS-T2 and for SABS (released with Ouyang et al., ECCV 2020).
 """
 
 from __future__ import annotations
@@ -208,12 +208,12 @@ def prepare_arrays(
 
 
 def prepare_mr_arrays(image: Array, label: Array | None, spacing: Spacing) -> tuple[Array, Array | None]:
-    """Prepare a CHAOS-T2 scan (section 2.2, steps 3 to 6): arrays [k, j, i], spacing (i, j, k) in mm."""
+    """Prepare a CHAOS-T2 scan (clip, resample, crop): arrays [k, j, i], spacing (i, j, k) in mm."""
     return prepare_arrays(image, label, spacing, MR_SETTINGS)
 
 
 def prepare_ct_arrays(image: Array, label: Array | None, spacing: Spacing) -> tuple[Array, Array | None]:
-    """Prepare a SABS scan (section 2.3, steps 1 to 3): arrays [k, j, i] in HU, spacing (i, j, k) in mm."""
+    """Prepare a SABS scan (window, cut, resample): arrays [k, j, i] in HU, spacing (i, j, k) in mm."""
     return prepare_arrays(image, label, spacing, CT_SETTINGS)
 
 

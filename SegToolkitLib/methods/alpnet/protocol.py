@@ -1,6 +1,6 @@
 """The authors' test protocol: which slices are shown, which example a slice is given, how a scan is scored.
 
-Source: sections 5.1 to 5.3 and 5.6 of methods/alpnet.md.
+Source: Ouyang et al., ECCV 2020, section 4.1, and the released validation script.
 """
 
 from __future__ import annotations

@@ -132,6 +132,7 @@ class FewShotSegmenter:
         If these cannot be used, the earlier ones stay.
         """
         source, segments = self._read(volume, label, slices, structures)
+        _check_count({segment.name for segment in segments})
         self.clear_support()
         self._take(source, segments)
 
@@ -160,7 +161,9 @@ class FewShotSegmenter:
         Raises:
             SegToolkitError: label and volume differ in grid, or nothing is outlined on the slices.
         """
-        self._take(*self._read(volume, label, slices, structures))
+        source, segments = self._read(volume, label, slices, structures)
+        _check_count({*self._segments, *(segment.name for segment in segments)})
+        self._take(source, segments)
 
     def _read(
         self,
@@ -186,12 +189,6 @@ class FewShotSegmenter:
         for segment in segments:
             if segment.name not in self._segments:
                 number = len(self._segments) + 1
-                if number > MOST_STRUCTURES:
-                    raise SegToolkitError(
-                        "too-many-structures",
-                        f"More than {MOST_STRUCTURES} structures are outlined.",
-                        "Name the ones that you want (structures, --structures).",
-                    )
                 self._segments[segment.name] = Segment(
                     number, segment.name, segment.colour, segment.terminology
                 )
@@ -382,6 +379,15 @@ class FewShotSegmenter:
 
 # Scores lie within +-20, so this can never be the best.
 _NEVER = 1e3
+
+
+def _check_count(names: set[str]) -> None:
+    if len(names) > MOST_STRUCTURES:
+        raise SegToolkitError(
+            "too-many-structures",
+            f"{len(names)} structures are outlined; a label map holds {MOST_STRUCTURES}.",
+            "Name the ones that you want (structures, --structures).",
+        )
 
 
 def _slices_of(bounds: SliceRange | None, depth: int) -> range:

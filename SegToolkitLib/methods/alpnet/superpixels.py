@@ -11,7 +11,7 @@ import concurrent.futures
 import math
 import multiprocessing
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
@@ -24,9 +24,6 @@ from skimage.measure import label as connected_components
 from skimage.segmentation import felzenszwalb
 
 from SegToolkitLib.errors import SegToolkitError
-
-AUTHORS_THRESHOLD = {"CT": 1e-4, "MR": 50.0001}
-"""Patient-mask thresholds of the authors: CT windowed to 0..255, MR in raw scanner units."""
 
 
 @dataclass(frozen=True)
@@ -198,8 +195,3 @@ def preview(image: NDArray, labels: NDArray) -> NDArray[np.uint8]:
     borders[1:] |= labels[1:] != labels[:-1]
     picture[borders] = (255, 200, 0)
     return picture
-
-
-def label_counts(labels: NDArray) -> Iterable[int]:
-    """Number of distinct pseudo-labels on every slice of [k, j, i]."""
-    return [len(np.unique(plane[plane > 0])) for plane in labels]
