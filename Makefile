@@ -9,7 +9,7 @@ endif
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 READY := $(VENV)/.ready
 
-.PHONY: demo test test-fast lint format bench docs clean help
+.PHONY: demo test test-fast test-lib test-host lint format bench screenshots docs clean help
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -27,11 +27,18 @@ DEMO_ARGUMENTS = $(if $(IMAGE),--image '$(IMAGE)') $(if $(LABEL),--label '$(LABE
 demo: $(READY) ## outline one slice, get the volume: on a synthetic abdomen, or IMAGE=... LABEL=... [SLICE=...]
 	$(BIN)/segtoolkit demo --out demo --accept-licence $(DEMO_ARGUMENTS)
 
-test: $(READY) ## every test
-	$(BIN)/python -m pytest Testing/Lib
+# Library and application apart: Qt and the scene live in the second process only.
+test: test-lib test-host ## every test
+
+test-lib: $(READY) ## the library, the commands, the extension's build
+	$(BIN)/python -m pytest Testing/Lib Testing/CMake
+
+test-host: $(READY) ## the Slicer modules in the stand-in application
+	QT_QPA_PLATFORM=offscreen $(BIN)/python -m pytest --import-mode=importlib Testing/Host
 
 test-fast: $(READY) ## the tests that take under a minute
-	$(BIN)/python -m pytest Testing/Lib -m 'not slow'
+	$(BIN)/python -m pytest Testing/Lib Testing/CMake -m 'not slow'
+	QT_QPA_PLATFORM=offscreen $(BIN)/python -m pytest --import-mode=importlib Testing/Host -m 'not slow'
 
 lint: $(READY) ## format check, lint, types
 	$(BIN)/ruff format --check .
@@ -42,8 +49,12 @@ format: $(READY) ## format and mend what ruff can mend
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: $(READY) ## time our inference against the authors' procedure; prints a table, keeps bench/*.json
+bench: $(READY) ## our inference against the authors' procedure, and how long the window stands still; keeps bench/*.json
 	$(BIN)/python Testing/bench.py --out bench $(BENCH_ARGUMENTS)
+	$(BIN)/python Testing/bench_panel.py --out bench
+
+screenshots: $(READY) ## pictures of the panels, into docs/pictures
+	$(BIN)/python Testing/Host/screenshots.py
 
 docs: $(READY) ## build the pages of docs/ into build/site
 	$(BIN)/mkdocs build --strict --quiet --site-dir build/site

@@ -21,8 +21,8 @@ from SegToolkitLib.errors import SegToolkitError
 class Reporter:
     """Receives what happens; this base class keeps silent, which suits the Python API."""
 
-    def hello(self) -> None:
-        """The process has started."""
+    def hello(self, **facts: Any) -> None:
+        """The process has started; ``facts`` are what the other side should know of it."""
 
     def progress(self, phase: str, step: int, total: int, **values: Any) -> None:
         """``step`` of ``total`` of ``phase`` is done; ``values`` are shown beside it."""
@@ -86,17 +86,24 @@ class TerminalReporter(Reporter):
 
 
 class JsonReporter(Reporter):
-    """One JSON object a line; the field ``t`` names the kind of event."""
+    """One JSON object a line; the field ``t`` names the kind of event.
 
-    def __init__(self, stream: TextIO | None = None) -> None:
+    Args:
+        stream: where to write; None takes stdout.
+        common: fields that every event carries, such as the ``id`` of a request.
+    """
+
+    def __init__(self, stream: TextIO | None = None, **common: Any) -> None:
         self._stream = stream or sys.stdout
+        self._common = common
 
     def _send(self, kind: str, **fields: Any) -> None:
         # ASCII, because a parent may decode our output with any locale.
-        print(json.dumps(plain({"t": kind, **fields}), default=str), file=self._stream, flush=True)
+        event = {"t": kind, **self._common, **fields}
+        print(json.dumps(plain(event), default=str), file=self._stream, flush=True)
 
-    def hello(self) -> None:
-        self._send("hello", pid=os.getpid())
+    def hello(self, **facts: Any) -> None:
+        self._send("hello", pid=os.getpid(), **facts)
 
     def progress(self, phase: str, step: int, total: int, **values: Any) -> None:
         self._send("progress", phase=phase, step=step, total=total, **values)

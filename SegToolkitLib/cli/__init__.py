@@ -11,7 +11,7 @@ import traceback
 from collections.abc import Sequence
 
 from SegToolkitLib import __version__
-from SegToolkitLib.cli import demo, models, series
+from SegToolkitLib.cli import demo, models, series, worker
 from SegToolkitLib.errors import SegToolkitError
 from SegToolkitLib.events import JsonReporter, Reporter, TerminalReporter
 from SegToolkitLib.methods.registry import METHODS, Command, commands_of
@@ -29,6 +29,10 @@ VERBS = {
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     options = _parser().parse_args(arguments)
+    if hasattr(options, "program"):
+        # It speaks to another program in its own way: many requests, many answers.
+        code: int = options.program(options)
+        return code
     reporter: Reporter = JsonReporter() if options.json else TerminalReporter()
     reporter.hello()
     try:
@@ -84,6 +88,7 @@ def _parser() -> argparse.ArgumentParser:
                 _add(methods, method, commands[verb])
     for name, command in {"models": models.COMMAND, "series": series.COMMAND, "demo": demo.COMMAND}.items():
         _add(verbs, name, command)
+    worker.add_arguments(verbs.add_parser("worker", help=worker.HELP, description=worker.HELP.capitalize()))
     return parser
 
 

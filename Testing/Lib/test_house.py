@@ -15,11 +15,12 @@ FORBIDDEN = {"slicer", "qt", "ctk", "vtk"}
 
 # Lower layers first; a module may import from its own layer and from those before it.
 LAYERS = [
-    {"errors", "atomic", "device", "events", "validation", "settings", "palette"},
+    {"errors", "atomic", "archive", "device", "events", "validation", "settings", "palette"},
     {"volume"},
     {"phantom", "dataset", "evaluation", "training", "jobs"},
     {"models"},
     {"methods"},
+    {"worker"},
     {"cli", "__main__"},
 ]
 # What a method's commands share with the command line: pure argument helpers.
@@ -61,6 +62,13 @@ def test_arrows_point_one_way(file: Path) -> None:
             )
 
 
+def test_the_worker_and_the_command_line_know_the_methods_by_the_registry_alone() -> None:
+    # The demo shows one method, and says which.
+    for file in [*(LIBRARY / "worker").glob("*.py"), *(LIBRARY / "cli").glob("*.py")]:
+        named = {m for m in imports_of(file) if m.startswith("SegToolkitLib.methods.")}
+        assert file.name == "demo.py" or named <= {"SegToolkitLib.methods.registry"}, file.name
+
+
 @pytest.mark.parametrize(
     "module",
     [
@@ -71,6 +79,11 @@ def test_arrows_point_one_way(file: Path) -> None:
         "SegToolkitLib.models.licence",
         "SegToolkitLib.cli",
         "SegToolkitLib.events",
+        "SegToolkitLib.worker.serving",
+        "SegToolkitLib.worker.models",
+        "SegToolkitLib.methods.alpnet.service",
+        "SegToolkitLib.methods.alpnet.support_set",
+        "SegToolkitLib.methods.alpnet.requests",
     ],
 )
 def test_what_a_window_needs_imports_no_torch(module: str) -> None:

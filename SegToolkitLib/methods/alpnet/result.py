@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +23,7 @@ class FewShotResult:
 
     Attributes:
         segmentation: labels 1..K on the query's grid, named after the structures.
+        make_confidence: makes ``confidence``, which is a volume of work that not everybody needs.
         confidence: probability (0..1, float32) of the label shown at each voxel. Below 0.5 where the
             network found a structure and our rules (``reject``, ``follow``, ``keep_largest``) took it
             away; 0 where nothing was computed (outside the slice range).
@@ -33,11 +35,16 @@ class FewShotResult:
     """
 
     segmentation: Segmentation
-    confidence: Volume
+    make_confidence: Callable[[], Volume]
     slice_confidence: dict[int, float]
     next_slice: int | None
     axis: int
     notes: tuple[str, ...] = ()
+
+    @cached_property
+    def confidence(self) -> Volume:
+        """The confidence map on the query's grid; made when it is first asked for."""
+        return self.make_confidence()
 
     @property
     def labels(self) -> Volume:
@@ -95,9 +102,9 @@ def as_drawn(
     """
     if not drawn:
         return result
-    voxels, sure = result.labels.voxels.copy(), result.confidence.voxels.copy()
+    voxels = result.labels.voxels.copy()
     by_slice = np.moveaxis(voxels, 2 - result.axis, 0)
-    sure_by_slice = np.moveaxis(sure, 2 - result.axis, 0)
+    settled: list[tuple[int, NDArray]] = []
     for outlines in drawn:
         for name, number in numbers.items():
             for z, mask in outlines.get(name, {}).items():
@@ -105,9 +112,17 @@ def as_drawn(
                 undone = (plane == number) & ~mask
                 plane[undone] = 0
                 plane[mask] = number
-                sure_by_slice[z][mask | undone] = 1
+                settled.append((z, mask | undone))
+
+    def sure() -> Volume:
+        values = result.confidence.voxels.copy()
+        sure_by_slice = np.moveaxis(values, 2 - result.axis, 0)
+        for z, where in settled:
+            sure_by_slice[z][where] = 1
+        return result.confidence.with_voxels(values)
+
     return replace(
         result,
         segmentation=Segmentation(result.labels.with_voxels(voxels), result.segmentation.segments),
-        confidence=result.confidence.with_voxels(sure),
+        make_confidence=sure,
     )

@@ -26,6 +26,7 @@ from torch import Tensor
 
 from SegToolkitLib.device import choose_device
 from SegToolkitLib.errors import SegToolkitError
+from SegToolkitLib.methods.alpnet import support
 from SegToolkitLib.methods.alpnet.checkpoints import network_from_model
 from SegToolkitLib.methods.alpnet.cleaning import (
     follow_structure,
@@ -40,6 +41,7 @@ from SegToolkitLib.methods.alpnet.network import ALPNet
 from SegToolkitLib.methods.alpnet.predictor import Predictor
 from SegToolkitLib.methods.alpnet.result import FewShotResult, as_drawn, slice_confidence
 from SegToolkitLib.methods.alpnet.settings import NetworkSettings
+from SegToolkitLib.methods.alpnet.slice_cache import SliceCache
 from SegToolkitLib.methods.alpnet.slices import Plane, SliceStack, to_slices
 from SegToolkitLib.methods.alpnet.support import PrototypeCache, Query, Source, match, read_outlines
 from SegToolkitLib.models.card import ModelCard
@@ -50,7 +52,6 @@ from SegToolkitLib.volume import Segment, Segmentation, Volume, check_range
 # Chosen on four CHAOS volumes with an early model; docs/few-shot.md shows what they change.
 REJECT = 0.05
 FOLLOW = 0.65
-MOST_STRUCTURES = 255
 
 SliceRange = tuple[int, int]
 Shots = tuple[tuple[int, int], ...]
@@ -67,6 +68,7 @@ class FewShotSegmenter:
         precision: "auto" (mixed on a GPU), "float32" or "bfloat16".
         batch: slices encoded at once.
         plane: along which the volumes are sliced; "acquired" takes the axis with the coarsest spacing.
+        cache: keeps prepared slices and features from call to call; None keeps those of the support only.
     """
 
     def __init__(
@@ -78,6 +80,7 @@ class FewShotSegmenter:
         precision: str = "auto",
         batch: int = 8,
         plane: Plane = "acquired",
+        cache: SliceCache | None = None,
     ) -> None:
         settings = NetworkSettings.model_validate(card.settings)
         pooling = Pooling((settings.test_window,) * 2, settings.threshold)
@@ -86,7 +89,8 @@ class FewShotSegmenter:
         self.plane = plane
         self._sources: list[Source] = []
         self._segments: dict[str, Segment] = {}
-        self._prototypes = PrototypeCache(self.predictor, self._sources)
+        self._cache = cache
+        self._prototypes = self._new_prototypes(None)
 
     @classmethod
     def from_model(
@@ -132,7 +136,7 @@ class FewShotSegmenter:
         If these cannot be used, the earlier ones stay.
         """
         source, segments = self._read(volume, label, slices, structures)
-        _check_count({segment.name for segment in segments})
+        support.check_count({segment.name for segment in segments})
         self.clear_support()
         self._take(source, segments)
 
@@ -140,7 +144,7 @@ class FewShotSegmenter:
         """Forget every outline."""
         self._sources.clear()
         self._segments.clear()
-        self._prototypes = PrototypeCache(self.predictor, self._sources)
+        self._prototypes = self._new_prototypes(None)
 
     def add_support(
         self,
@@ -162,7 +166,7 @@ class FewShotSegmenter:
             SegToolkitError: label and volume differ in grid, or nothing is outlined on the slices.
         """
         source, segments = self._read(volume, label, slices, structures)
-        _check_count({*self._segments, *(segment.name for segment in segments)})
+        support.check_count({*self._segments, *(segment.name for segment in segments)})
         self._take(source, segments)
 
     def _read(
@@ -175,8 +179,7 @@ class FewShotSegmenter:
         """The outlines as a source, and a segment for each structure."""
         check_range(volume, self.card.preprocessing.modality)
         segments, masks = read_masks(volume, label, structures)
-        stack = to_slices(volume, self.card.preprocessing, self.plane)
-        source = read_outlines(stack, masks, slices)
+        source = read_outlines(self._stack(volume), masks, slices)
         return source, [segment for segment in segments if segment.name in source.outlines]
 
     def _take(self, source: Source, segments: Sequence[Segment]) -> None:
@@ -192,13 +195,27 @@ class FewShotSegmenter:
                 self._segments[segment.name] = Segment(
                     number, segment.name, segment.colour, segment.terminology
                 )
-        self._prototypes = PrototypeCache(self.predictor, self._sources, self._prototypes.reject)
+        self._prototypes = self._new_prototypes(self._prototypes.reject)
+
+    def _new_prototypes(self, reject: float | None) -> PrototypeCache:
+        return PrototypeCache(self.predictor, self._encode, self._sources, reject)
+
+    def _stack(self, volume: Volume) -> SliceStack:
+        if self._cache is None:
+            return to_slices(volume, self.card.preprocessing, self.plane)
+        return self._cache.stack(volume, self.card.preprocessing, self.plane)
+
+    def _encode(self, stack: SliceStack, slices: Sequence[int]) -> Tensor:
+        if self._cache is None:
+            return self.predictor.encode(stack.pixels[list(slices)])
+        return self._cache.features(stack, slices, self.predictor)
 
     def segment(
         self,
         volume: Volume,
         slices: SliceRange | Mapping[str, SliceRange] | None = None,
         *,
+        only: Sequence[int] | None = None,
         structures: Sequence[str] | None = None,
         keep_largest: bool = False,
         keep_outlines: bool = True,
@@ -213,6 +230,9 @@ class FewShotSegmenter:
             volume: the query; may be a support volume itself.
             slices: first and last slice (inclusive) that hold the structure, for all structures or by
                 name; None looks on every slice.
+            only: compute these slices alone (a preview). Outlined slices are chosen as for the whole
+                range; but ``follow`` steps straight to these slices, ``keep_largest`` sees these alone,
+                and outlines between the network's pixels are smoothed within these.
             structures: names to look for; None takes all.
             keep_largest: keep only the largest connected component of each structure.
             keep_outlines: on outlined slices of the query itself, return the outline as drawn.
@@ -233,13 +253,15 @@ class FewShotSegmenter:
             )
         if isinstance(slices, Mapping):
             self._check_names(list(slices))
-        stack = to_slices(volume, self.card.preprocessing, self.plane)
+        stack = self._stack(volume)
         wanted_range = slices.get if isinstance(slices, Mapping) else lambda name: slices
         bounds = {name: stack.check_range(wanted_range(name)) for name in names}
-        wanted = sorted({z for name in names for z in _slices_of(bounds[name], len(stack))})
+        wanted = sorted({z for name in names for z in stack.slices_in(bounds[name])})
+        if only is not None:
+            wanted = stack.check_choice(only, wanted)
         shots = {name: self._shots(name, Query(stack, bounds[name], parts), wanted) for name in names}
         if self._prototypes.reject != reject:
-            self._prototypes = PrototypeCache(self.predictor, self._sources, reject)
+            self._prototypes = self._new_prototypes(reject)
         foreground, probability, masks = self._score(stack, names, shots, wanted, bounds, progress)
         own = [source for source in self._sources if source.is_volume(volume)]
         for index, name in enumerate(names):
@@ -251,10 +273,14 @@ class FewShotSegmenter:
                 masks[index] = largest_component(masks[index])
         labels = resolve(foreground, masks)
         certainty, worth = slice_confidence(probability, masks)
+        likeliest = probability.max(0)
         outlined = {z for source in own for name in names for z in source.slices_of(name)}
         candidates = [n for n, z in enumerate(wanted) if worth[n] and z not in outlined]
         result = FewShotResult(
-            *self._as_volumes(stack, names, labels, probability.max(0), wanted),
+            self._as_segmentation(stack, names, labels, wanted),
+            lambda: stack.restore(
+                np.where(labels > 0, likeliest, 1 - likeliest).astype(np.float32), wanted, label=False
+            ),
             {z: float(certainty[n]) for n, z in enumerate(wanted)},
             wanted[min(candidates, key=lambda n: certainty[n])] if candidates else None,
             stack.axis,
@@ -282,7 +308,7 @@ class FewShotSegmenter:
         batch = self.predictor.batch
         for start in range(0, len(wanted), batch):
             chosen = wanted[start : start + batch]
-            features = self.predictor.encode(stack.pixels[chosen])
+            features = self._encode(stack, chosen)
             for index, name in enumerate(names):
                 scores, wins = self._scores(name, features, shots[name], chosen, bounds[name], shape[2:])
                 part = slice(start, start + len(chosen))
@@ -346,24 +372,13 @@ class FewShotSegmenter:
             out[positions], wins[positions] = scores, liked[:, 1] > liked[:, 0]
         return out, wins
 
-    def _as_volumes(
-        self,
-        stack: SliceStack,
-        names: list[str],
-        labels: NDArray,
-        likeliest: NDArray,
-        wanted: list[int],
-    ) -> tuple[Segmentation, Volume]:
-        """Labels 0..K and probability of the likeliest structure, [n, H, W] each, on the query's grid."""
+    def _as_segmentation(
+        self, stack: SliceStack, names: list[str], labels: NDArray, wanted: list[int]
+    ) -> Segmentation:
+        """Labels 0..K of the computed slices [n, H, W] on the query's grid."""
         numbers = np.array([0] + [self._segments[name].label for name in names], dtype=np.uint8)
-        all_labels = np.zeros(stack.pixels.shape, dtype=np.uint8)
-        all_labels[wanted] = numbers[labels]
-        shown = np.zeros(stack.pixels.shape, dtype=np.float32)
-        shown[wanted] = np.where(labels > 0, likeliest, 1 - likeliest)
-        segmentation = Segmentation(
-            stack.restore(all_labels, label=True), [self._segments[name] for name in names]
-        )
-        return segmentation, stack.restore(shown, label=False)
+        restored = stack.restore(numbers[labels], wanted, label=True)
+        return Segmentation(restored, [self._segments[name] for name in names])
 
     def _notes(
         self, names: list[str], bounds: Mapping[str, SliceRange | None], own: list[Source]
@@ -379,16 +394,3 @@ class FewShotSegmenter:
 
 # Scores lie within +-20, so this can never be the best.
 _NEVER = 1e3
-
-
-def _check_count(names: set[str]) -> None:
-    if len(names) > MOST_STRUCTURES:
-        raise SegToolkitError(
-            "too-many-structures",
-            f"{len(names)} structures are outlined; a label map holds {MOST_STRUCTURES}.",
-            "Name the ones that you want (structures, --structures).",
-        )
-
-
-def _slices_of(bounds: SliceRange | None, depth: int) -> range:
-    return range(depth) if bounds is None else range(bounds[0], bounds[1] + 1)

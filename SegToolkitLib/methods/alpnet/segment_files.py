@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from SegToolkitLib.device import choose_device
@@ -14,6 +14,8 @@ from SegToolkitLib.events import Reporter
 from SegToolkitLib.methods.alpnet.result import FewShotResult
 from SegToolkitLib.methods.alpnet.segment import FOLLOW, REJECT, FewShotSegmenter
 from SegToolkitLib.methods.alpnet.slices import Plane
+from SegToolkitLib.methods.alpnet.support_set import SupportItem
+from SegToolkitLib.methods.alpnet.support_use import add_item, open_support_sets, plane_of
 from SegToolkitLib.volume import (
     Segmentation,
     Volume,
@@ -66,6 +68,7 @@ class SegmentJob:
     supports: Sequence[SupportFile]
     queries: Sequence[Path]
     out: Path
+    support_sets: Sequence[Path] = ()
     structures: str | None = None
     slices: tuple[int, int] | None = None
     plane: Plane = "acquired"
@@ -91,6 +94,13 @@ def segment_files(job: SegmentJob, reporter: Reporter) -> dict[str, object]:
         SegToolkitError: an input is unusable. Results of earlier queries stay.
     """
     targets = _targets(job)
+    with open_support_sets(job.support_sets) as items:
+        return _segment(replace(job, plane=plane_of(items, job.plane)), items, targets, reporter)
+
+
+def _segment(
+    job: SegmentJob, items: Sequence[SupportItem], targets: Sequence[Path], reporter: Reporter
+) -> dict[str, object]:
     segmenter = FewShotSegmenter.from_model(
         job.model,
         device=str(choose_device(job.device)),
@@ -106,6 +116,8 @@ def segment_files(job: SegmentJob, reporter: Reporter) -> dict[str, object]:
         if support.image not in known:
             known[support.image] = _read_image(support.image, job.series)
         segmenter.add_support(known[support.image], _read_mask(support.mask), support.slices, names)
+    for item in items:
+        add_item(segmenter, item)
     never = [name for name in (names or {}).values() if name not in segmenter.structures]
     if never:
         raise SegToolkitError(
@@ -166,6 +178,10 @@ def parse_structures(text: str | None) -> dict[int, str] | None:
 
 def _targets(job: SegmentJob) -> list[Path]:
     """Where each query's result goes; checked before any work starts."""
+    if not job.supports and not job.support_sets:
+        raise SegToolkitError(
+            "no-support", "No outlined volume was given.", "Give --support IMAGE MASK, or --support-set ZIP."
+        )
     single = len(job.queries) == 1
     if not single and (job.confidence or job.overlay):
         raise SegToolkitError(
@@ -210,7 +226,12 @@ def _check_target(path: Path, suffixes: Sequence[str]) -> None:
 
 def _check_no_overwriting(job: SegmentJob, targets: Sequence[Path]) -> None:
     """Refuse an output that is an input or another output."""
-    inputs = [*job.queries, *(s.image for s in job.supports), *(s.mask for s in job.supports)]
+    inputs = [
+        *job.queries,
+        *job.support_sets,
+        *(s.image for s in job.supports),
+        *(s.mask for s in job.supports),
+    ]
     taken = {path.resolve(): "an input" for path in inputs}
     for path in [*targets, job.confidence, job.overlay]:
         if path is None:

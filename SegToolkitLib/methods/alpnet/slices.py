@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +12,20 @@ from numpy.typing import NDArray
 from SegToolkitLib.errors import SegToolkitError
 from SegToolkitLib.methods.alpnet.data import Normalisation
 from SegToolkitLib.models.card import Preprocessing
-from SegToolkitLib.volume import ClipPercentile, Prepared, Reorient, Resample, Volume, Window, prepare
+from SegToolkitLib.volume import (
+    ClipPercentile,
+    CropBox,
+    Prepared,
+    Reorient,
+    Resample,
+    Volume,
+    Window,
+    check_label,
+    onto_grid,
+    prepare,
+)
+from SegToolkitLib.volume.grid import Shape
+from SegToolkitLib.volume.lattice import sub_grid
 
 Plane = Literal["acquired", "axial", "coronal", "sagittal"]
 
@@ -41,9 +55,22 @@ class SliceStack:
     def __len__(self) -> int:
         return len(self.pixels)
 
-    def label(self, label: Volume) -> NDArray:
-        """A label on the input's grid as slices [n, H, W]."""
-        return self.prepared.label(label).voxels
+    def label(self, label: Volume, slices: Sequence[int] | None = None) -> NDArray:
+        """A label on the input's grid as slices: all of them [n, H, W], or the named ones in that order."""
+        if slices is None:
+            return self.prepared.label(label).voxels
+        whole = check_label(label, self.volume)
+        return np.concatenate([self._label_slice(whole, z) for z in slices])
+
+    def _label_slice(self, label: Volume, z: int) -> NDArray:
+        """One slice [1, H, W]: no step moves anything across slices, so the others need no work."""
+        start, stop = [0, 0, 0], list(label.grid.size)
+        start[self.axis], stop[self.axis] = z, z + 1
+        cut, _ = CropBox(_triple(start), _triple(stop)).apply(label, label=True)
+        for step in self.prepared.steps:
+            if step.geometric:
+                cut, _ = step.apply(cut, label=True)
+        return cut.voxels
 
     def check_range(self, bounds: tuple[int, int] | None) -> tuple[int, int] | None:
         """The range (first and last slice) itself, if it fits the volume; None stays None.
@@ -63,9 +90,47 @@ class SliceStack:
             )
         return first, last
 
-    def restore(self, slices: NDArray, *, label: bool) -> Volume:
-        """Slices [n, H, W] as a volume on the input's grid."""
-        return self.prepared.restore(self.prepared.volume.with_voxels(slices), label=label)
+    def slices_in(self, bounds: tuple[int, int] | None) -> range:
+        """Slices from the first to the last of a range; all for None."""
+        return range(len(self)) if bounds is None else range(bounds[0], bounds[1] + 1)
+
+    def check_choice(self, only: Sequence[int], among: Sequence[int]) -> list[int]:
+        """The chosen slices, ascending, if all of them are among the others.
+
+        Raises:
+            SegToolkitError: "bad-range".
+        """
+        outside = [z for z in only if z not in among]
+        if outside or not only:
+            text = f"Slice {outside[0]} is not one" if outside else "No slice is chosen"
+            raise SegToolkitError(
+                "bad-range",
+                f"{text} of the slices {among[0]} to {among[-1]} that are to be segmented.",
+                "Choose among these, counted from 0.",
+            )
+        return sorted(set(only))
+
+    def restore(self, values: NDArray, slices: Sequence[int], *, label: bool) -> Volume:
+        """Values [n, H, W] of n slices, ascending, as a volume on the input's grid; 0 on its other slices.
+
+        Only the slices between the first and the last of them take work.
+        """
+        first, count = slices[0], slices[-1] + 1 - slices[0]
+        block = np.zeros((count, *values.shape[1:]), values.dtype)
+        block[[z - first for z in slices]] = values
+        if count == len(self):
+            return self.prepared.restore(self.prepared.volume.with_voxels(block), label=label)
+        prepared, whole = self.prepared.volume.grid, self.volume.grid
+        source = sub_grid(prepared, (0, 0, first), (*prepared.size[:2], count))
+        start, size = [0, 0, 0], list(whole.size)
+        start[self.axis], size[self.axis] = first, count
+        target = sub_grid(whole, _triple(start), _triple(size))
+        part = Volume(block, source.spacing, source.origin, source.direction, self.volume.name)
+        restored = onto_grid(part, target, label=label, smooth=label).voxels
+        voxels = np.zeros(whole.shape, restored.dtype)
+        along = 2 - self.axis
+        np.moveaxis(voxels, along, 0)[first : first + count] = np.moveaxis(restored, along, 0)
+        return self.volume.with_voxels(voxels)
 
 
 def to_slices(volume: Volume, preprocessing: Preprocessing, plane: Plane = "acquired") -> SliceStack:
@@ -112,6 +177,10 @@ def slice_axis(volume: Volume, plane: Plane) -> int:
         return thin[-1]
     coarsest = max(volume.spacing)
     return axial if volume.spacing[axial] > 0.99 * coarsest else int(np.argmax(volume.spacing))
+
+
+def _triple(values: Sequence[int]) -> Shape:
+    return cast(Shape, tuple(values))
 
 
 def _orientation(letters: str, axis: int, trained: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -16,6 +16,10 @@ from SegToolkitLib.methods.alpnet.predictor import Predictor, StructurePrototype
 from SegToolkitLib.methods.alpnet.protocol import support_slices
 from SegToolkitLib.methods.alpnet.slices import SliceStack
 from SegToolkitLib.volume import Volume
+
+MOST_STRUCTURES = 255
+# Features [S, C, h, w] of slices of a stack.
+Encode = Callable[[SliceStack, Sequence[int]], Tensor]
 
 
 @dataclass
@@ -37,11 +41,11 @@ class Source:
         """Outlined slices of a structure, ascending."""
         return sorted(self.outlines.get(structure, {}))
 
-    def features(self, slices: Sequence[int], predictor: Predictor) -> Tensor:
+    def features(self, slices: Sequence[int], encode: Encode) -> Tensor:
         """Features [S, C, h, w] of the slices; each is encoded once in the life of this object."""
         missing = [z for z in slices if z not in self._features]
         if missing:
-            for z, encoded in zip(missing, predictor.encode(self.stack.pixels[missing]), strict=True):
+            for z, encoded in zip(missing, encode(self.stack, missing), strict=True):
                 self._features[z] = encoded
         return torch.stack([self._features[z] for z in slices])
 
@@ -57,6 +61,20 @@ class Source:
         if own is volume:
             return True
         return own.same_grid(volume) and np.array_equal(own.voxels, volume.voxels)
+
+
+def check_count(names: set[str]) -> None:
+    """Refuse more structures than a label map can hold.
+
+    Raises:
+        SegToolkitError: "too-many-structures".
+    """
+    if len(names) > MOST_STRUCTURES:
+        raise SegToolkitError(
+            "too-many-structures",
+            f"{len(names)} structures are outlined; a label map holds {MOST_STRUCTURES}.",
+            "Name the ones that you want (structures, --structures).",
+        )
 
 
 def read_outlines(stack: SliceStack, masks: Mapping[str, Volume], slices: Sequence[int] | None) -> Source:
@@ -83,12 +101,12 @@ def read_outlines(stack: SliceStack, masks: Mapping[str, Volume], slices: Sequen
     outlines: dict[str, dict[int, NDArray]] = {}
     drawn: dict[str, dict[int, NDArray]] = {}
     for name, mask in masks.items():
-        own = np.moveaxis(mask.voxels > 0, 2 - stack.axis, 0)
-        prepared = stack.label(mask)
-        for z in range(depth) if slices is None else slices:
-            if prepared[z].any():
-                outlines.setdefault(name, {})[z] = prepared[z]
-                drawn.setdefault(name, {})[z] = own[z]
+        own = np.moveaxis(mask.voxels, 2 - stack.axis, 0)
+        looked_at = range(depth) if slices is None else list(slices)
+        for z, outline in zip(looked_at, stack.label(mask, slices), strict=True):
+            if outline.any():
+                outlines.setdefault(name, {})[z] = outline
+                drawn.setdefault(name, {})[z] = own[z] > 0
     if not outlines:
         missing = list(masks)
         where = "any slice" if slices is None else "slice " + ", ".join(map(str, slices))
@@ -159,6 +177,7 @@ class PrototypeCache:
     """Prototypes of a structure for a set of support slices, computed once."""
 
     predictor: Predictor
+    encode: Encode
     sources: list[Source]
     reject: float | None = None
     _known: dict[tuple, StructurePrototypes] = field(default_factory=dict)
@@ -169,7 +188,7 @@ class PrototypeCache:
         if key not in self._known:
             pairs = [
                 (
-                    self.sources[index].features([z], self.predictor)[0],
+                    self.sources[index].features([z], self.encode)[0],
                     self.sources[index].outlines[structure][z],
                 )
                 for index, z in shots

@@ -20,10 +20,18 @@ def _add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--support",
         action="append",
-        required=True,
+        default=[],
         nargs="+",
         metavar=("IMAGE MASK", "SLICES"),
         help=SUPPORT_HELP,
+    )
+    parser.add_argument(
+        "--support-set",
+        action="append",
+        default=[],
+        type=Path,
+        metavar="ZIP",
+        help="outlined volumes saved as one file (from the few-shot panel); beside or instead of --support",
     )
     parser.add_argument(
         "--query",
@@ -77,6 +85,7 @@ def _run(options: Namespace, reporter: Reporter) -> dict[str, object]:
         SegmentJob(
             model=options.model,
             supports=[SupportFile.parse(words) for words in options.support],
+            support_sets=options.support_set,
             queries=[Path(q) for q in options.query],
             out=options.out,
             structures=options.structures,

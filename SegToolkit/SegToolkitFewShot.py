@@ -1,0 +1,268 @@
+"""SegToolkit Few-Shot: outline a structure on a slice, get it in the whole volume."""
+
+import sys
+from pathlib import Path
+
+import qt
+import slicer
+from slicer.i18n import tr as _
+from slicer.i18n import translate
+from slicer.ScriptedLoadableModule import (
+    ScriptedLoadableModule,
+    ScriptedLoadableModuleLogic,
+    ScriptedLoadableModuleWidget,
+)
+from slicer.util import VTKObservationMixin
+
+HELP = _(
+    "Outline a structure on one slice and get it in the whole volume, or in another patient's. The network"
+    " was trained without labels. Paint on a slice, press <b>Add this slice</b>, choose the volume, press"
+    " <b>Apply</b>. See the"
+    ' <a href="https://github.com/SegToolkit/SlicerSegToolkit/blob/main/docs/slicer-few-shot.md">guide</a>.'
+)
+THANKS = _(
+    "Method: Ouyang et al., Self-Supervision with Superpixels: Training Few-shot Medical Image Segmentation"
+    " without Annotation, ECCV 2020."
+)
+
+
+class SegToolkitFewShot(ScriptedLoadableModule):
+    """What the application shows of the module before its panel is opened."""
+
+    def __init__(self, parent):
+        ScriptedLoadableModule.__init__(self, parent)
+        parent.title = _("SegToolkit: Few-Shot")
+        parent.categories = [translate("qSlicerAbstractCoreModule", "Segmentation") + ".SegToolkit"]
+        parent.dependencies = []
+        parent.contributors = ["The SegToolkit developers"]
+        parent.helpText = HELP
+        parent.acknowledgementText = THANKS
+
+
+def findPackages():
+    """Let SegToolkitGui be imported where the extension runs un-built, from its folder."""
+    folder = str(Path(__file__).resolve().parent)
+    if folder not in sys.path:
+        sys.path.append(folder)
+
+
+class SegToolkitFewShotWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
+    """Loads the panel, and keeps it and the scene together."""
+
+    def __init__(self, parent=None):
+        ScriptedLoadableModuleWidget.__init__(self, parent)
+        VTKObservationMixin.__init__(self)
+        self.logic = None
+        self.panel = None
+        self.uiWidget = None
+        self.ui = None
+
+    def setup(self):
+        """Build the panel; nothing is installed or started here."""
+        ScriptedLoadableModuleWidget.setup(self)
+        findPackages()
+        from SegToolkitGui.fewshot.Panel import Panel
+
+        self.uiWidget = slicer.util.loadUI(self.resourcePath("UI/SegToolkitFewShot.ui"))
+        self.layout.addWidget(self.uiWidget)
+        self.ui = slicer.util.childWidgetVariables(self.uiWidget)
+        self.uiWidget.setMRMLScene(slicer.mrmlScene)
+        self.logic = SegToolkitFewShotLogic()
+        self.panel = Panel(self.ui, self.logic)
+        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartCloseEvent, self.onSceneStartClose)
+        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndCloseEvent, self.onSceneEndClose)
+        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndImportEvent, self.onSceneEndClose)
+        self.panel.attach()
+
+    def enter(self):
+        """The panel is shown."""
+        self.panel.enter()
+
+    def exit(self):
+        """Another module is shown; a run goes on."""
+        self.panel.exit()
+
+    def cleanup(self):
+        """The application ends, or the module is reloaded."""
+        self.removeObservers()
+        if self.panel is not None:
+            self.panel.tearDown()
+            self.panel = None
+
+    def onSceneStartClose(self, caller, event):
+        """Forget the nodes before they go."""
+        self.panel.detach()
+
+    def onSceneEndClose(self, caller, event):
+        """Take the new scene's choices."""
+        self.panel.detach()
+        self.panel.attach()
+
+    def onReload(self):
+        """Drop our packages as well, so that a developer's change is seen."""
+        from SegToolkitGui.fewshot.Runner import Runner
+
+        Runner.endShared()
+        for name in [one for one in sys.modules if one.split(".")[0] in ("SegToolkitGui", "SegToolkitLib")]:
+            del sys.modules[name]
+        ScriptedLoadableModuleWidget.onReload(self)
+
+
+class SegToolkitFewShotLogic(ScriptedLoadableModuleLogic):
+    """Few-shot segmentation of volumes of the scene, with or without the panel.
+
+    Example:
+        >>> logic = slicer.util.getModuleLogic("SegToolkitFewShot")
+        >>> example = logic.example(volume, outlines, sliceIndex=12)
+        >>> run = logic.process(volume, [example], acceptLicence=True)
+        >>> segmentation = slicer.mrmlScene.GetNodeByID(run.results[0].segmentationId)
+    """
+
+    def __init__(self):
+        ScriptedLoadableModuleLogic.__init__(self)
+        findPackages()
+        from SegToolkitGui.fewshot.Runner import Runner
+
+        self.runner = Runner.shared()
+        self.session = self.runner.session
+
+    def getParameterNode(self):
+        """The module's choices in the scene (see SegToolkitGui/fewshot/Parameters.py)."""
+        from SegToolkitGui.fewshot.Parameters import FewShotParameters
+
+        return FewShotParameters(self.parameterNodeOfScene())
+
+    def parameterNodeOfScene(self):
+        """The MRML node that holds them."""
+        return ScriptedLoadableModuleLogic.getParameterNode(self)
+
+    def supports(self):
+        """The scene's list of support examples (SupportList)."""
+        from SegToolkitGui.fewshot.Supports import SupportList
+
+        return SupportList(self.parameterNodeOfScene())
+
+    def example(self, volume, segmentation, segmentIds=None, sliceIndex=None, axis=2):
+        """An example for :meth:`process` that is not kept in the scene's list.
+
+        Args:
+            volume: outlined scalar volume node.
+            segmentation: segmentation node with the outlines.
+            segmentIds: outlined segments; None takes all.
+            sliceIndex: number of the outlined slice, from 0.
+            axis: 0, 1 or 2: the slice lies across the volume's axis i, j or k.
+        """
+        from SegToolkitGui.fewshot.Supports import SupportExample
+        from SegToolkitGui.scene.SequenceFrames import currentFrame
+
+        if segmentIds is None:
+            segmentIds = segmentation.GetSegmentation().GetSegmentIDs()
+        return SupportExample(
+            uid="",
+            volumeId=volume.GetID(),
+            segmentationId=segmentation.GetID(),
+            segmentIds=tuple(segmentIds),
+            axis=int(axis),
+            index=int(sliceIndex),
+            frame=currentFrame(volume),
+        )
+
+    def process(
+        self,
+        inputVolume,
+        supports=None,
+        outputSegmentation=None,
+        mode=None,
+        model=None,
+        device=None,
+        slices=None,
+        structures=None,
+        keepLargest=False,
+        asPublished=False,
+        confidence=False,
+        acceptLicence=False,
+        waitForCompletion=True,
+        eventCallback=None,
+    ):
+        """Find the outlined structures in one or several volumes.
+
+        Args:
+            inputVolume: scalar volume node, or a list of them.
+            supports: examples, of :meth:`example` or of the scene's list; None takes the scene's list.
+            outputSegmentation: segmentation node to write into; None makes a new one for each volume.
+            mode: into ``outputSegmentation``: "add" segments (the default), "replace" those of the same
+                names, or "merge" with them.
+            model: name of a model or path of a model folder; None takes the one used last.
+            device: "auto", "cpu", "cuda:0", ...; None takes the one chosen on this machine.
+            slices: first and last slice that hold the structures, inclusive, from 0; None looks everywhere.
+            structures: names to look for; None takes all that are outlined.
+            keepLargest: keep the largest connected component of each structure only.
+            asPublished: the method as in the paper, without our cleaning.
+            confidence: also make a volume with the confidence of each voxel, 0 to 1.
+            acceptLicence: accept the model's terms (once; it is remembered).
+            waitForCompletion: wait until the run is over, while the application's events go on being
+                handled; False returns at once, and the returned run's ``finished`` signal tells the end.
+            eventCallback: called with dicts {"t": "progress", "phase", "step", "total"} and
+                {"t": "log", "text"}.
+
+        Returns:
+            The run (SegToolkitGui.fewshot.Run.FewShotRun); its ``results`` hold node IDs, segment IDs,
+            the slice to outline next, and times.
+
+        Raises:
+            SegToolkitGui.Errors.UserError: the inputs cannot be used, or (when waiting) the run failed
+                or was cancelled.
+        """
+        from SegToolkitGui.fewshot.RunSettings import RunSettings
+
+        volumes = list(inputVolume) if isinstance(inputVolume, (list, tuple)) else [inputVolume]
+        settings = RunSettings(
+            supports=self.supports().items() if supports is None else list(supports),
+            queryIds=[volume.GetID() for volume in volumes if volume is not None],
+            model=model or self.session.machine.model or "",
+            device=device or self.session.machine.device,
+            slices=tuple(slices) if slices is not None else None,
+            structures=list(structures) if structures is not None else None,
+            mode=mode or ("add" if outputSegmentation is not None else "new"),
+            segmentationId=outputSegmentation.GetID() if outputSegmentation is not None else "",
+            keepLargest=keepLargest,
+            asPublished=asPublished,
+            confidence=confidence,
+            acceptLicence=acceptLicence,
+        )
+        return self.start(settings, waitForCompletion, eventCallback)
+
+    def start(self, settings, waitForCompletion=False, eventCallback=None):
+        """Begin a run with complete settings (RunSettings); see :meth:`process`."""
+        run = self.runner.start(settings)
+        if eventCallback is not None:
+            run.progressed.connect(
+                lambda phase, step, total: eventCallback(
+                    {"t": "progress", "phase": phase, "step": step, "total": total}
+                )
+            )
+            run.logged.connect(lambda text: eventCallback({"t": "log", "text": text}))
+        if waitForCompletion:
+            self.waitFor(run)
+        return run
+
+    def waitFor(self, run):
+        """Wait until a run is over, while the application goes on handling events.
+
+        Raises:
+            SegToolkitGui.Errors.UserError: it failed or was cancelled.
+        """
+        from SegToolkitGui.Errors import UserError
+
+        loop = qt.QEventLoop()
+        run.finished.connect(lambda _run: loop.quit())
+        if not run.over:
+            loop.exec()
+        if run.error is not None:
+            raise run.error
+        if run.state.value != "done":
+            raise UserError("cancelled", _("The run was cancelled."))
+
+    def undo(self):
+        """Take the last result back; returns what was done, in a sentence."""
+        return self.runner.undo()

@@ -1,0 +1,63 @@
+"""What is missing on this machine, and the button that installs it."""
+
+from __future__ import annotations
+
+from slicer.i18n import tr as _
+
+from SegToolkitGui.fewshot.Part import Part
+from SegToolkitGui.InstallLogic import InstallLogic
+
+
+class SetupPart(Part):
+    """The box at the top; hidden where everything is installed."""
+
+    def __init__(self, panel) -> None:
+        super().__init__(panel)
+        self.install = InstallLogic()
+        self.status = None
+        self.ui.installButton.connect("clicked(bool)", panel.guarded(self.onInstall))
+        self.ui.checkAgainButton.connect("clicked(bool)", panel.guarded(self.check))
+        panel.session.devicesChanged.connect(panel.changed)
+
+    def enter(self) -> None:
+        """Look what is installed, and wake the worker up if it can work."""
+        if self.status is None or not self.status.ready:
+            self.check()
+
+    def tearDown(self) -> None:
+        """Let go of the session."""
+        self.panel.session.devicesChanged.disconnect(self.panel.changed)
+
+    def check(self) -> None:
+        """Look what is installed; nothing is imported or fetched."""
+        self.status = self.install.status()
+        self.panel.session.forgetFailures()
+        self.panel.changed()
+
+    def onInstall(self) -> None:
+        """Install after the person agreed."""
+        try:
+            self.install.install()
+        finally:
+            self.check()
+
+    def problem(self) -> str:
+        """Why nothing can be computed yet; "" if it can."""
+        if self.status is not None and not self.status.ready:
+            return _("Something has to be installed first: see the top of the panel.")
+        return self.panel.session.environmentProblem
+
+    def refresh(self) -> None:
+        """Show the box if something is missing."""
+        ready = self.status is None or self.status.ready
+        problem = self.panel.session.environmentProblem
+        if self.panel.shown and self.status is not None and ready:
+            self.panel.session.wake()
+        self.ui.setupFrame.setVisible(not ready or bool(problem))
+        if not ready:
+            parts = [self.status.text, self.status.hint]
+            self.ui.setupLabel.setText(" ".join(part for part in parts if part))
+            self.ui.setupLabel.setToolTip(self.status.details)
+        elif problem:
+            self.ui.setupLabel.setText(problem)
+        self.ui.installButton.setEnabled(not self.panel.runner.busy)

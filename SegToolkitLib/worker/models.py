@@ -1,0 +1,204 @@
+"""The models at hand, adding one, and accepting its terms; needs no torch."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import zipfile
+from collections.abc import Callable, Mapping
+from pathlib import Path, PurePosixPath
+from typing import Any, Literal
+
+from pydantic import Field
+
+from SegToolkitLib.archive import extract, opened
+from SegToolkitLib.errors import SegToolkitError
+from SegToolkitLib.models.card import CARD_FILE, ModelCard
+from SegToolkitLib.models.licence import ensure_accepted
+from SegToolkitLib.models.search import Entry
+from SegToolkitLib.models.store import ModelStore
+from SegToolkitLib.settings import Settings
+from SegToolkitLib.validation import validated
+
+CHECKPOINT_SUFFIXES = (".pth", ".pt")
+LIMIT_BYTES = 4 << 30
+
+# Turns a checkpoint (a request of the method) into a model folder.
+Importer = Callable[[Mapping[str, Any]], object]
+
+
+class _Request(Settings):
+    id: str | int
+    do: str
+    method: str | None = None
+
+
+class _Accept(_Request):
+    model: str = Field(min_length=1)
+
+
+class _Add(_Request):
+    path: str = Field(min_length=1)
+    modality: Literal["MR", "CT"] | None = None
+    mean: float | None = None
+    std: float | None = None
+    replace: bool = False
+
+
+def list_models(values: Mapping[str, Any]) -> dict[str, object]:
+    """Answer ``models``: of one method, or of all; models that cannot be used say why."""
+    method = _read(_Request, values).method
+    store = ModelStore()
+    entries = [e for e in store.list() if method is None or e.card is None or e.card.method == method]
+    return {"models": [_described(entry) for entry in entries], "folder": str(store.user_folder)}
+
+
+def _described(entry: Entry) -> dict[str, object]:
+    basic: dict[str, object] = {
+        "name": entry.name,
+        "folder": str(entry.folder),
+        "origin": entry.origin,
+        "usable": entry.usable,
+        "problem": entry.problem,
+    }
+    card = entry.card
+    if card is None:
+        empty = {"title": entry.name, "description": "", "method": "", "modality": "", "structures": []}
+        terms = {"name": "", "summary": "", "permissive": False, "accepted": False}
+        return {**basic, **empty, "licence": terms, "size_mb": 0.0, "metrics": {}, "text": entry.problem}
+    licence = card.licence
+    return {
+        **basic,
+        "title": card.title,
+        "description": card.description,
+        "method": card.method,
+        "modality": card.preprocessing.modality,
+        "structures": [label.name for label in card.labels],
+        "licence": {
+            "name": licence.name,
+            "summary": licence.summary,
+            "url": licence.url,
+            "permissive": licence.permissive,
+            "accepted": _is_accepted(card),
+        },
+        "size_mb": round(card.weights.bytes / 1e6, 1) if card.weights else 0.0,
+        "metrics": card.metrics,
+        "text": card_as_text(card),
+    }
+
+
+def _is_accepted(card: ModelCard) -> bool:
+    try:
+        ensure_accepted(card)
+    except SegToolkitError:
+        return False
+    return True
+
+
+def card_as_text(card: ModelCard) -> str:
+    """What a person wants to know of a model, in lines."""
+    licence, prepared = card.licence, card.preprocessing
+    spacing = " x ".join("any" if s is None else f"{s:g}" for s in prepared.spacing)
+    lines = [
+        card.title,
+        card.description,
+        "",
+        f"Method: {card.method}",
+        f"Modality: {prepared.modality}; voxels of {spacing} mm",
+    ]
+    if card.labels:
+        lines.append(f"Structures: {', '.join(label.name for label in card.labels)}")
+    for data in card.trained_on:
+        count = data.count or len(data.cases)
+        number = f", {count} volume{'s' * (count != 1)}" if count else ""
+        terms = f", {data.licence}" if data.licence else ""
+        lines.append(f"Trained on: {data.dataset}{number}{terms}")
+        if data.citation:
+            lines.append(f"  {data.citation}")
+    lines += [f"Licence: {licence.name}", *([f"  {licence.summary}"] if licence.summary else [])]
+    lines += [f"  {licence.url}"] if licence.url else []
+    lines.append(f"Limits: {card.limits}")
+    if card.weights:
+        lines.append(f"Size: {card.weights.bytes / 1e6:.1f} MB ({card.weights.dtype})")
+    return "\n".join(line for number, line in enumerate(lines) if line or number == 2)
+
+
+def accept_licence(values: Mapping[str, Any]) -> dict[str, object]:
+    """Answer ``accept_licence``: remember that the person accepts a model's terms.
+
+    Returns:
+        Whether it could be written down; if not, requests have to carry ``accept_licence``.
+    """
+    card = ModelStore().find(_read(_Accept, values).model).card
+    assert card is not None  # find returns usable models only
+    ensure_accepted(card, accept=True)
+    return {"remembered": _is_accepted(card)}
+
+
+def add_model(values: Mapping[str, Any], import_checkpoint: Importer) -> dict[str, object]:
+    """Answer ``add_model``: a model's folder, a zip of one, or a checkpoint of the authors' code.
+
+    Raises:
+        SegToolkitError: "missing-file", "modality-needed" (a checkpoint does not say it), or what the
+            store, the archive or the importer raises.
+    """
+    request = _read(_Add, values)
+    path = Path(request.path)
+    if not path.exists():
+        raise SegToolkitError("missing-file", f"{path} does not exist.", "Check the path.")
+    store = ModelStore()
+    if path.is_dir() or path.name == CARD_FILE:
+        return _added(store, path if path.is_dir() else path.parent, request.replace)
+    with tempfile.TemporaryDirectory(prefix="segtoolkit-", ignore_cleanup_errors=True) as name:
+        folder = Path(name) / "model"
+        if path.suffix.lower() in CHECKPOINT_SUFFIXES:
+            if request.modality is None:
+                raise SegToolkitError(
+                    "modality-needed",
+                    f"{path.name} is a checkpoint, which does not say what it was trained on.",
+                    "Choose MR or CT (for CT with the mean and the deviation of the training scans).",
+                )
+            numbers = {"modality": request.modality, "mean": request.mean, "std": request.std}
+            common = {"id": request.id, "do": "import_checkpoint"}
+            import_checkpoint({**common, "path": str(path), "out": str(folder), **numbers})
+        elif zipfile.is_zipfile(path):
+            _unpack(path, folder)
+        else:
+            raise SegToolkitError(
+                "not-a-model",
+                f"{path} is neither a model's folder, nor a zip of one, nor a checkpoint (.pth, .pt).",
+                "Choose one of these.",
+            )
+        return _added(store, folder, request.replace)
+
+
+def _added(store: ModelStore, folder: Path, replace: bool) -> dict[str, object]:
+    entry = store.add(folder, replace)
+    return {"name": entry.name, "folder": str(entry.folder)}
+
+
+def _unpack(path: Path, folder: Path) -> None:
+    """Card and weights of the one model in an archive, wherever in it they lie."""
+    with opened(path, LIMIT_BYTES) as archive:
+        names = [PurePosixPath(name) for name in archive.namelist() if not name.startswith("__MACOSX")]
+        cards = [name for name in names if name.name == CARD_FILE]
+        if len(cards) != 1:
+            raise SegToolkitError(
+                "no-model",
+                f"{path} holds {len(cards)} files {CARD_FILE}; exactly one is needed.",
+                "Choose a zip of one model's folder.",
+            )
+        inside = [n for n in names if n.parent == cards[0].parent and n.suffix == ".safetensors"]
+        try:
+            for name in [cards[0], *inside]:
+                extract(archive, str(name), folder / name.name)
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+
+
+def _read(kind: type[Any], values: Mapping[str, Any]) -> Any:
+    try:
+        return validated(kind, values, f"The request {values.get('do')!r}")
+    except SegToolkitError as error:
+        raise SegToolkitError("bad-request", error.message, error.hint) from error
