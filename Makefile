@@ -34,11 +34,11 @@ test-lib: $(READY) ## the library, the commands, the extension's build
 	$(BIN)/python -m pytest Testing/Lib Testing/CMake
 
 test-host: $(READY) ## the Slicer modules in the stand-in application
-	QT_QPA_PLATFORM=offscreen $(BIN)/python -m pytest --import-mode=importlib Testing/Host
+	QT_QPA_PLATFORM=offscreen $(BIN)/python -m pytest Testing/Host
 
 test-fast: $(READY) ## the tests that take under a minute
 	$(BIN)/python -m pytest Testing/Lib Testing/CMake -m 'not slow'
-	QT_QPA_PLATFORM=offscreen $(BIN)/python -m pytest --import-mode=importlib Testing/Host -m 'not slow'
+	QT_QPA_PLATFORM=offscreen $(BIN)/python -m pytest Testing/Host -m 'not slow'
 
 lint: $(READY) ## format check, lint, types
 	$(BIN)/ruff format --check .

