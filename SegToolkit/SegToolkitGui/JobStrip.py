@@ -243,7 +243,6 @@ class JobStrip:
         self.logView.objectName = "jobStripLogView"
         self.logView.setReadOnly(True)
         self.logView.setMaximumBlockCount(LOG_LINES)
-        self.logView.setLineWrapMode(qt.QPlainTextEdit.NoWrap)
         self.logView.setFixedHeight(LOG_HEIGHT)
         self.copyButton = qt.QPushButton(_("Copy report"))
         self.copyButton.objectName = "jobStripCopyButton"

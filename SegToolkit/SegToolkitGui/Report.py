@@ -38,7 +38,7 @@ def reportText(
     parts = ["SegToolkit report", *_applicationLines(), *_environmentLines(environment or {})]
     parts += [f"{name}: {value}" for name, value in (facts or {}).items()]
     if error:
-        parts += ["", f"Error: {error.code}", str(error)]
+        parts += ["", f"Error: {error.code}", str(error), *error.details.splitlines()]
     last = list(log)[-lines:]
     parts += ["", f"Last {len(last)} log lines:", *last]
     return withoutHome("\n".join(parts)) + "\n"

@@ -19,7 +19,7 @@ from SegToolkitGui.WorkerProcess import PROTOCOL, WorkerProcess
 
 LOG_LINES = 2000
 LOG_LINE_LENGTH = 2000
-TAIL_LINES = 4  # of the log, in the text of an error
+TAIL_LINES = 4  # of the log, in the details of an error
 DEATHS_ALLOWED = 3
 QUIT_MILLISECONDS = 1000
 KILL_NOW_MILLISECONDS = 1500
@@ -282,17 +282,18 @@ class WorkerClient:
         hint = _("Run it again: a new process starts by itself.")
         if _wasKilled(worker):
             hint = _("Memory may have run out: close other programs or use a smaller volume.")
-        text = _("The worker process ended unexpectedly ({end}). Its last lines:").format(end=_endOf(worker))
-        return UserError("worker-died", f"{text}\n{self._tail()}\n", hint)
+        text = _("The worker process ended unexpectedly ({end}).").format(end=_endOf(worker))
+        return UserError("worker-died", text, hint, self._tail())
 
     def _keepsDyingError(self) -> UserError:
-        text = _(
-            "The worker process ended {number} times in a row without an answer. Its last lines:"
-        ).format(number=self._deaths)
-        hint = _(
-            "Copy the report for the developers. Installing PyTorch again helps where the lines name torch."
+        text = _("The worker process ended {number} times in a row without an answer.").format(
+            number=self._deaths
         )
-        return UserError("worker-keeps-dying", f"{text}\n{self._tail()}\n", hint)
+        hint = _(
+            "The log shows its last lines: installing PyTorch again helps where they name torch. Otherwise"
+            " copy the report for the developers."
+        )
+        return UserError("worker-keeps-dying", text, hint, self._tail())
 
     def _startError(self, worker: WorkerProcess) -> UserError:
         return UserError(

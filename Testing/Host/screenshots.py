@@ -13,17 +13,36 @@ ROOT = Path(__file__).parents[2]
 WIDTH = 480  # pixels, as wide as Slicer's module panel is by default
 
 
-def save(widget, path: Path) -> None:
-    """Grab the panel as high as its contents are, and write it with few colours."""
+def save(application, widget, path: Path) -> None:
+    """Grab the panel as high as its contents are."""
     from PIL import Image
     from PySide6.QtCore import QSize
 
     widget.setFixedWidth(WIDTH)
-    widget.layout().activate()
-    height = max(widget.sizeHint().height(), widget.minimumSizeHint().height())
-    widget.resize(QSize(WIDTH, height))
+    for _twice in range(2):  # wrapped texts know their height only when they have their width
+        application.processEvents(0.1)
+        height = max(widget.minimumSizeHint().height(), widget.heightForWidth(WIDTH))
+        widget.resize(QSize(WIDTH, height))
+    application.processEvents(0.1)
     widget.grab().save(str(path))
-    Image.open(path).convert("RGB").quantize(96).save(path, optimize=True)
+    picture = Image.open(path).convert("RGB").quantize(256, dither=Image.Dither.NONE)
+    picture.save(path, optimize=True)
+
+
+def compose(panel: Path, result: Path, path: Path) -> None:
+    """The panel beside what comes out, for README and the Extensions Manager."""
+    from PIL import Image
+
+    right = Image.open(result).convert("RGB")
+    left = Image.open(panel).convert("RGB")
+    left = left.resize(
+        (round(left.width * right.height / left.height), right.height), Image.Resampling.LANCZOS
+    )
+    both = Image.new("RGB", (left.width + right.width, right.height))
+    both.paste(left, (0, 0))
+    both.paste(right, (left.width, 0))
+    both.quantize(256, Image.Quantize.MAXCOVERAGE).save(path, optimize=True)
+    print(path)
 
 
 def main() -> None:
@@ -57,19 +76,17 @@ def main() -> None:
     def picture(name):
         application.processEvents(0.3)
         panel.refresh()
-        save(module.uiWidget, options.out / f"panel-{name}.png")
+        save(application, module.uiWidget, options.out / f"panel-{name}.png")
         print(options.out / f"panel-{name}.png")
 
     until(lambda: panel.session.models and panel.session.devices)
     picture("empty")
     volume = data.makeVolume("MR abdomen")
     segmentation, ids = data.outline(volume, ("large organ", "small organ"))
-    colours = {"large organ": (0.87, 0.51, 0.39), "small organ": (0.72, 0.40, 0.67)}
+    colours = {"large organ": (0.87, 0.51, 0.39), "small organ": (0.35, 0.55, 0.85)}
     for name, one in ids.items():
         segmentation.GetSegmentation().GetSegment(one).SetColor(*colours[name])
-    for index in (5, 8):
-        panel.supports.add(volume, segmentation, list(ids.values()), 2, 5)
-        del index
+    panel.supports.add(volume, segmentation, list(ids.values()), 2, 5)
     panel.parameters.supportVolume = volume
     panel.parameters.supportSegmentation = segmentation
     panel.parameters.supportSegmentIds = list(ids.values())
@@ -89,16 +106,16 @@ def main() -> None:
     picture("running")
     until(lambda: run.over)
     picture("done")
+    ui.drawButton.click()
+    ui.editorSection.setProperty("collapsed", False)
+    picture("drawing")
+    ui.editorSection.setProperty("collapsed", True)
     ui.applyButton.click()
     run = runner.run
     until(lambda: run.state.value == "running" and panel.session.client.pid)
     os.kill(panel.session.client.pid, 9)
     until(lambda: run.over)
     picture("failed")
-    ui.drawButton.click()
-    ui.editorSection.setProperty("collapsed", False)
-    picture("drawing")
-    ui.editorSection.setProperty("collapsed", True)
     status = panel.setup.status
     missing = type(status)(
         ready=False,
@@ -108,7 +125,12 @@ def main() -> None:
         sizeText=status.sizeText,
     )
     panel.setup.status = missing
+    panel.running.message = ""
+    panel.running.strip.setState("idle", "Ready")
+    panel.running.strip.logButton.setProperty("collapsed", True)
     picture("setup")
+    pictures = ROOT / "Resources" / "Pictures"
+    compose(options.out / "panel-done.png", pictures / "demo.png", options.out / "few-shot.png")
     application.quit()
 
 

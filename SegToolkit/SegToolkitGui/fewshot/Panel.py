@@ -15,6 +15,7 @@ from SegToolkitGui.fewshot.RunPart import RunPart
 from SegToolkitGui.fewshot.SetupPart import SetupPart
 from SegToolkitGui.fewshot.SupportPart import SupportPart
 from SegToolkitGui.fewshot.Supports import SupportList
+from SegToolkitGui.scene import ViewSlice
 
 # Several changes of the scene in a row lead to one refresh.
 REFRESH_MS = 40
@@ -122,14 +123,14 @@ class Panel:
 
     def viewName(self) -> str:
         """The slice view that counts: the chosen one, or the first if that one is not in the layout."""
-        names = list(slicer.app.layoutManager().sliceViewNames())
+        names = ViewSlice.viewNames()
         if self.parameters.viewName in names:
             return self.parameters.viewName
         return names[0] if names else ""
 
     def sliceNode(self):
         """MRML slice node of that view, or None."""
-        widget = slicer.app.layoutManager().sliceWidget(self.viewName()) if self.viewName() else None
+        widget = ViewSlice.sliceWidget(self.viewName())
         return widget.mrmlSliceNode() if widget is not None else None
 
     def tell(self, error: UserError) -> None:

@@ -184,6 +184,8 @@ class RunPart(Part):
         """Say what came out."""
         if run.state == State.FAILED:
             self.showError(run.error)
+            if run.error.details:
+                self.strip.showLog()
             return
         if run.state == State.CANCELLED:
             kept = _(" Volumes that were finished are kept.") if run.results else ""

@@ -140,7 +140,7 @@ class SupportPart(Part):
         return place, ""
 
     def _fillViews(self) -> None:
-        names = list(slicer.app.layoutManager().sliceViewNames())
+        names = ViewSlice.viewNames()
         if names != self._viewNames:
             self._viewNames = names
             self.ui.viewCombo.clear()
@@ -163,7 +163,7 @@ class SupportPart(Part):
 
     def _shownVolume(self):
         """The volume in the background of the view, which is most likely meant."""
-        widget = slicer.app.layoutManager().sliceWidget(self.panel.viewName()) if self._viewNames else None
+        widget = ViewSlice.sliceWidget(self.panel.viewName())
         node = widget.sliceLogic().GetBackgroundLayer().GetVolumeNode() if widget is not None else None
         return node if node is not None and node.IsA("vtkMRMLScalarVolumeNode") else None
 

@@ -24,7 +24,10 @@ class SupportTable:
         self._counted: dict[tuple, int] = {}
         widget.setColumnCount(len(COLUMNS))
         widget.setHorizontalHeaderLabels(list(COLUMNS))
-        widget.horizontalHeader().setStretchLastSection(True)
+        # Names share what the numbers leave; a long one is cut short, and its tool tip is whole.
+        for column, fits in enumerate((False, True, False, True)):
+            mode = qt.QHeaderView.ResizeToContents if fits else qt.QHeaderView.Stretch
+            widget.horizontalHeader().setSectionResizeMode(column, mode)
         widget.verticalHeader().setVisible(False)
 
     def show(self, examples: list[SupportExample]) -> None:
@@ -41,7 +44,6 @@ class SupportTable:
                 if problem:
                     item.setForeground(qt.QBrush(qt.QColor(192, 57, 43)))
                 self._widget.setItem(number, column, item)
-        self._widget.resizeColumnsToContents()
 
     def selected(self, examples: list[SupportExample]) -> list[SupportExample]:
         """The selected examples, in their order."""

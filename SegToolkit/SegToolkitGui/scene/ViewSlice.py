@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+import slicer
 from slicer.i18n import tr as _
 
 from SegToolkitGui.scene import Geometry
@@ -31,6 +32,18 @@ class ViewSlice:
     tilt: float
     problem: str = ""
     text: str = ""
+
+
+def viewNames() -> list[str]:
+    """Names of the slice views; none where Slicer runs without a main window."""
+    layout = slicer.app.layoutManager()
+    return list(layout.sliceViewNames()) if layout is not None else []
+
+
+def sliceWidget(name: str):
+    """The slice view of that name, or None."""
+    layout = slicer.app.layoutManager()
+    return layout.sliceWidget(name) if layout is not None and name else None
 
 
 def sliceInView(sliceNode, volumeNode) -> ViewSlice:

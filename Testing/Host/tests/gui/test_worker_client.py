@@ -76,7 +76,7 @@ def test_a_death_is_told_with_its_cause_and_the_next_request_works(newClient, tu
     assert error.code == "worker-died"
     assert end in error.text
     assert hint in error.hint
-    assert "the last words" in error.text or verb == "killed"
+    assert "the last words" in error.details or verb == "killed"
     assert client.state == "off"
     ask(client, "echo", answers)
     assert turn(lambda: len(answers.finished) == 2)
@@ -99,7 +99,7 @@ def test_a_worker_that_dies_again_and_again_is_given_up(newClient, turn) -> None
         ask(client, "echo", answers)
     assert turn(lambda: len(answers.finished) == 6)
     assert answers.codes == ["worker-died"] * 2 + ["worker-keeps-dying"] * 4
-    assert "no module named numpy" in answers.finished[-1][1].text
+    assert "no module named numpy" in answers.finished[-1][1].details
     assert client.state == "off"
     # The person may have mended it: one more try for a new request.
     ask(client, "echo", answers)

@@ -1,0 +1,28 @@
+"""The self-tests of Testing/Slicer, the same files that run in the application."""
+
+from __future__ import annotations
+
+import importlib
+import unittest
+from pathlib import Path
+
+import pytest
+
+SELF_TESTS = sorted((Path(__file__).parents[3] / "Slicer").glob("*Test.py"))
+
+
+@pytest.mark.parametrize("path", SELF_TESTS, ids=lambda path: path.stem)
+def test_self_test_passes(path, panel, tmp_path):
+    # As slicer.testing.runUnitTest does: all tests of the module of that name.
+    suite = unittest.defaultTestLoader.loadTestsFromModule(importlib.import_module(path.stem))
+    assert suite.countTestCases() > 0
+    with (tmp_path / "told.txt").open("w+", encoding="utf-8") as stream:
+        result = unittest.TextTestRunner(stream, verbosity=2).run(suite)
+        stream.seek(0)
+        assert result.wasSuccessful(), stream.read()
+    # Everything is installed where these tests run, so nothing may be left out.
+    assert not result.skipped
+
+
+def test_there_are_self_tests():
+    assert SELF_TESTS
