@@ -102,7 +102,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=Path("bench"))
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--slices", type=int, default=40, help="slices computed of the large CT")
+    parser.add_argument("--slices", type=int, default=1000, help="at most so many slices in a run")
     options = parser.parse_args()
     os.environ["QT_QPA_PLATFORM"] = "offscreen"
     os.environ["HOME"] = os.environ["USERPROFILE"] = tempfile.mkdtemp(prefix="segtoolkit-bench-")
