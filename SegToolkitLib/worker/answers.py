@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
 import traceback
 from collections.abc import Mapping
@@ -12,6 +13,23 @@ from SegToolkitLib.events import Reporter
 from SegToolkitLib.methods.registry import METHODS, Service, service_of
 
 OWN_VERBS = ("environment", "models", "add_model", "accept_licence")
+# Verbs that belong to no method, by the module whose VERBS has them; imported when first asked for.
+MODULES = {
+    "job_answers": (
+        "jobs",
+        "job_start",
+        "job_stop",
+        "job_kill",
+        "job_resume",
+        "job_clone",
+        "job_delete",
+        "job_move",
+        "job_events",
+    ),
+    "dataset_answers": ("dataset_check", "dataset_add"),
+    "training_answers": ("methods", "check_settings", "estimate"),
+}
+MODULE_OF = {verb: module for module, verbs in MODULES.items() for verb in verbs}
 # The library's hints name options of the command line; behind a window other words help.
 HINTS = {
     "licence-not-accepted": "Accept these terms to use the model; you are asked once.",
@@ -45,6 +63,10 @@ class Answers:
 
     def _do(self, values: Mapping[str, Any], reporter: Reporter) -> dict[str, object]:
         verb = values["do"]
+        if verb in MODULE_OF:
+            module = importlib.import_module(f"SegToolkitLib.worker.{MODULE_OF[verb]}")
+            outputs: dict[str, object] = module.VERBS[verb](values, reporter)
+            return outputs
         if verb not in OWN_VERBS:
             return self._service_for(values).verbs[verb](values, reporter)
         if verb == "environment":
@@ -81,7 +103,7 @@ class Answers:
                 self._services[name] = service_of(name)
             if verb in self._services[name].verbs:
                 return self._services[name]
-        known = [*OWN_VERBS, *(v for name in candidates for v in self._services[name].verbs), "quit"]
+        known = [*OWN_VERBS, *MODULE_OF, *(v for name in candidates for v in self._services[name].verbs), "quit"]
         raise SegToolkitError(
             "unknown-request", f"There is no request {verb!r}.", f"The requests are {', '.join(known)}."
         )
