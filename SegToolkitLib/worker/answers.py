@@ -103,7 +103,8 @@ class Answers:
                 self._services[name] = service_of(name)
             if verb in self._services[name].verbs:
                 return self._services[name]
-        known = [*OWN_VERBS, *MODULE_OF, *(v for name in candidates for v in self._services[name].verbs), "quit"]
+        theirs = [v for name in candidates for v in self._services[name].verbs]
+        known = [*OWN_VERBS, *MODULE_OF, *theirs, "quit"]
         raise SegToolkitError(
             "unknown-request", f"There is no request {verb!r}.", f"The requests are {', '.join(known)}."
         )
