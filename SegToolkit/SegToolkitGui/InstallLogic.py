@@ -88,7 +88,13 @@ class InstallLogic:
         text = _("Some Python packages are needed that Slicer does not bring along: {names}.").format(
             names=", ".join(missing)
         )
-        return InstallStatus(False, text, _("Press Install."), "\n".join(lines), _sizeText(missing))
+        return InstallStatus(
+            False,
+            text,
+            _("Press Install..., which says how much is fetched and asks first."),
+            "\n".join(lines),
+            _sizeText(missing),
+        )
 
     def install(self, confirm: bool = True) -> None:
         """Install what is missing. Blocks, with Slicer's own progress dialogs. Nothing to do is no error.

@@ -11,12 +11,13 @@ from typing import Any
 
 from SegToolkitLib.atomic import write_json
 from SegToolkitLib.errors import SegToolkitError
+from SegToolkitLib.home import home_folder
 from SegToolkitLib.models.card import ModelCard
 
 
 def default_record() -> Path:
     """File that remembers which licences this person has accepted."""
-    return Path.home() / ".SegToolkit" / "accepted-licences.json"
+    return home_folder() / "accepted-licences.json"
 
 
 def ensure_accepted(
@@ -35,7 +36,7 @@ def ensure_accepted(
         card: of the model about to be used.
         accept: the person accepts (``--accept-licence``).
         ask: shows the terms and returns whether the person accepts; None where nobody can be asked.
-        record: file of acceptances; None takes ``~/.SegToolkit/accepted-licences.json``.
+        record: file of acceptances; None takes accepted-licences.json in the home folder.
 
     Raises:
         SegToolkitError: "licence-not-accepted"; the message holds the terms.

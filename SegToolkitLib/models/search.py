@@ -10,6 +10,7 @@ from typing import Literal
 
 import SegToolkitLib
 from SegToolkitLib.errors import SegToolkitError
+from SegToolkitLib.home import home_folder
 from SegToolkitLib.models.card import CARD_FILE, ModelCard, read_card
 from SegToolkitLib.models.files import check_presence
 
@@ -44,7 +45,7 @@ class Entry:
 
 def user_folder() -> Path:
     """The person's own models."""
-    return Path.home() / ".SegToolkit" / "models"
+    return home_folder() / "models"
 
 
 def shipped_folders() -> list[Path]:

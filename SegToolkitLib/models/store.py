@@ -26,7 +26,7 @@ class ModelStore:
     The first usable model of a name counts.
 
     Args:
-        user_folder: the person's own models; None takes ``~/.SegToolkit/models``.
+        user_folder: the person's own models; None takes ``models`` in the home folder.
     """
 
     def __init__(self, user_folder: str | os.PathLike[str] | None = None) -> None:

@@ -116,15 +116,11 @@ def main() -> None:
     os.kill(panel.session.client.pid, 9)
     until(lambda: run.over)
     picture("failed")
-    status = panel.setup.status
-    missing = type(status)(
-        ready=False,
-        text="Packages are missing: torch, pydantic, safetensors, scikit-image.",
-        hint="Press Install... to see what would be fetched.",
-        details="",
-        sizeText=status.sizeText,
-    )
-    panel.setup.status = missing
+    from SegToolkitGui import InstallLogic
+
+    InstallLogic._isFulfilled = lambda requirement: False  # the panel's own words for a bare Slicer
+    InstallLogic._torchState = lambda: ("missing", "")
+    panel.setup.status = panel.setup.install.status()
     panel.running.message = ""
     panel.running.strip.setState("idle", "Ready")
     panel.running.strip.logButton.setProperty("collapsed", True)

@@ -15,7 +15,8 @@ FORBIDDEN = {"slicer", "qt", "ctk", "vtk"}
 
 # Lower layers first; a module may import from its own layer and from those before it.
 LAYERS = [
-    {"errors", "atomic", "archive", "device", "events", "validation", "settings", "palette"},
+    {"errors", "atomic", "archive", "device", "events", "validation", "settings", "palette"}
+    | {"home", "processes", "sharding"},
     {"volume"},
     {"phantom", "dataset", "evaluation", "training", "jobs"},
     {"models"},

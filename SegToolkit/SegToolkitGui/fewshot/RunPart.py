@@ -82,7 +82,12 @@ class RunPart(Part):
         working = _("A run is under way.")
         ui.applyButton.setToolTip(working if busy else (reason or _("Segment the volume.")))
         ui.previewButton.setToolTip(
-            working if busy else (reason or _("Segment only the slice of the chosen view."))
+            working
+            if busy
+            else (
+                reason
+                or _("Segment only the slice of the view chosen under Slice, to look at; it is not kept.")
+            )
         )
         ui.reasonLabel.setText("" if busy else reason)
         ui.reasonLabel.setVisible(bool(reason) and not busy)
@@ -197,7 +202,7 @@ class RunPart(Part):
             self.next = (result.volumeId, result.axis, result.nextSlice)
             advice = _(
                 "Least certain: slice {index} (confidence {sure:.2f}). Outline it next if the result is not"
-                " good enough."
+                " good enough, or limit Slices in section 2 if the structure is not there."
             )
             text.append(advice.format(index=result.nextSlice, sure=result.nextConfidence or 0))
         text.extend(result.notes)

@@ -132,7 +132,9 @@ class SupportPart(Part):
             return "-", shown.text
         depth = parameters.supportVolume.GetImageData().GetDimensions()[shown.axis]
         plane = PLANES[Geometry.planeOf(parameters.supportVolume, shown.axis)]
-        place = _("{plane}, {index} of 0 to {last}").format(plane=plane, index=shown.index, last=depth - 1)
+        place = _("{plane}, slice {index} (0 to {last})").format(
+            plane=plane, index=shown.index, last=depth - 1
+        )
         if parameters.supportSegmentation is None:
             return place, _("Choose a segmentation, or draw an outline.")
         if not parameters.supportSegmentIds:

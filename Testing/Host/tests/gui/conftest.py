@@ -25,28 +25,7 @@ for folder in (HOST, REPOSITORY / "SegToolkit", Path(__file__).parent):
 
 import host  # noqa: E402
 
-
-def _startParts() -> None:
-    import slicer
-    from PySide6.QtWidgets import QApplication
-
-    from host import ctk_module, qt_module
-
-    global _application  # the application object must live as long as the tests
-    _application = QApplication.instance() or QApplication(["tests"])
-    qt_module.install()
-    ctk_module.install()
-    i18n = types.ModuleType("slicer.i18n")
-    i18n.tr = lambda text: text
-    i18n.translate = lambda context, text: text
-    sys.modules.setdefault("slicer.i18n", i18n)
-    slicer.i18n = sys.modules["slicer.i18n"]
-
-
-try:
-    host.start([])
-except (AttributeError, ImportError):
-    _startParts()
+host.start([])
 
 
 @pytest.fixture

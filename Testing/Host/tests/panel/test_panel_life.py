@@ -30,7 +30,7 @@ def test_reasons_lead_to_apply_step_by_step(panel):
     panel.supportSegmentSelector.setSelectedSegmentIDs(list(ids.values()))
     panel.showSlice(volume, 5)
     assert panel.supportReasonLabel.text() == ""
-    assert panel.sliceLabel.text() == "axial, 5 of 0 to 11"
+    assert panel.sliceLabel.text() == "axial, slice 5 (0 to 11)"
     panel.addSupportButton.click()
     panel.settle()
     assert panel.supportTable.rowCount() == 1
@@ -172,7 +172,7 @@ def test_next_slice_jumps_the_view(panel, patient):
     panel.showSlice(volume, 0)
     panel.nextSliceButton.click()
     panel.settle()
-    assert panel.sliceLabel.text().startswith(f"axial, {index} of")
+    assert panel.sliceLabel.text().startswith(f"axial, slice {index} (")
 
 
 def test_draw_makes_a_segment_and_opens_the_editor(panel):
