@@ -151,10 +151,18 @@ class SegToolkitFewShotLogic(ScriptedLoadableModuleLogic):
             segmentIds: outlined segments; None takes all.
             sliceIndex: number of the outlined slice, from 0.
             axis: 0, 1 or 2: the slice lies across the volume's axis i, j or k.
+
+        Raises:
+            SegToolkitGui.Errors.UserError: no slice is given.
         """
+        from SegToolkitGui.Errors import UserError
         from SegToolkitGui.fewshot.Supports import SupportExample
         from SegToolkitGui.scene.SequenceFrames import currentFrame
 
+        if sliceIndex is None:
+            raise UserError(
+                "no-slice", _("No outlined slice is given."), _("Give sliceIndex, counted from 0.")
+            )
         if segmentIds is None:
             segmentIds = segmentation.GetSegmentation().GetSegmentIDs()
         return SupportExample(

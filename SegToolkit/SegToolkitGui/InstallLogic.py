@@ -84,7 +84,7 @@ class InstallLogic:
         if not missing:
             return InstallStatus(True, _("Everything needed is installed."), "", "\n".join(lines), "")
         if _torchState()[0] == "broken":
-            return InstallStatus(False, torchProblem, _brokenTorchHint(), "\n".join(lines), "")
+            return InstallStatus(False, torchProblem, brokenTorchHint(), "\n".join(lines), "")
         text = _("Some Python packages are needed that Slicer does not bring along: {names}.").format(
             names=", ".join(missing)
         )
@@ -146,7 +146,7 @@ class InstallLogic:
         """Return the PyTorch extension's logic."""
         if _torchState()[0] == "broken":
             # Its installer stops with a TypeError in this state, and pip would keep the broken files.
-            raise UserError("torch-broken", self.torchProblem(), _brokenTorchHint())
+            raise UserError("torch-broken", self.torchProblem(), brokenTorchHint())
         try:
             import PyTorchUtils
         except ImportError as error:
@@ -272,7 +272,8 @@ def _lastLines(error: Exception) -> str:
     return "\n".join(output.strip().splitlines()[-5:]) if isinstance(output, str) else ""
 
 
-def _brokenTorchHint() -> str:
+def brokenTorchHint() -> str:
+    """How a PyTorch that is there and does not work is replaced."""
     return _(
         "Open the PyTorch Utils module, press Uninstall PyTorch, restart Slicer and press Install. "
         "On Windows a shorter installation path of Slicer (below 100 characters) keeps this from coming back."

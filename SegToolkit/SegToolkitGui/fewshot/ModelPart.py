@@ -12,6 +12,23 @@ from SegToolkitGui.Errors import UserError
 from SegToolkitGui.fewshot.Part import Part
 
 
+def statistics(text: str) -> tuple[float, float]:
+    """Mean and standard deviation from what a person typed.
+
+    Raises:
+        UserError: it is not two numbers.
+    """
+    try:
+        mean, std = (float(one) for one in text.replace(";", " ").split())
+    except ValueError as error:
+        raise UserError(
+            "ct-statistics",
+            _("{text!r} is not a mean and a standard deviation.").format(text=text),
+            _("Type two numbers with a blank between them, such as 72.3 48.9."),
+        ) from error
+    return mean, std
+
+
 class ModelPart(Part):
     """The section "Model"."""
 
@@ -21,12 +38,18 @@ class ModelPart(Part):
         self.ui.modelCombo.connect("currentIndexChanged(int)", self.onChosen)
         self.ui.asPublishedCheck.connect("toggled(bool)", self.onAsPublished)
         self._menu = qt.QMenu(self.ui.addModelButton)
-        self._folderAction = qt.QAction(_("Model folder..."), self._menu)
-        self._fileAction = qt.QAction(_("Zip file, or checkpoint of the authors' code..."), self._menu)
-        self._folderAction.connect("triggered(bool)", panel.guarded(self.onAddFolder))
-        self._fileAction.connect("triggered(bool)", panel.guarded(self.onAddFile))
-        self._menu.addAction(self._folderAction)
-        self._menu.addAction(self._fileAction)
+        choices = [
+            (_("Model folder..."), self.onAddFolder),
+            (_("Zip file of a model..."), self.onAddZip),
+            (_("Checkpoint of the authors' code, trained on MR..."), self.onAddMr),
+            (_("Checkpoint of the authors' code, trained on CT..."), self.onAddCt),
+        ]
+        self._actions = []
+        for text, slot in choices:
+            action = qt.QAction(text, self._menu)
+            action.connect("triggered(bool)", panel.guarded(slot))
+            self._menu.addAction(action)
+            self._actions.append(action)
         self.ui.addModelButton.setMenu(self._menu)
         panel.session.modelsChanged.connect(panel.changed)
 
@@ -94,37 +117,56 @@ class ModelPart(Part):
         if folder:
             self.add(folder)
 
-    def onAddFile(self) -> None:
-        """Add a zip of a model, or an authors' checkpoint."""
-        path = qt.QFileDialog.getOpenFileName(
-            None, _("Model or checkpoint"), self._lastFolder(), _("Models (*.zip *.pth *.pt)")
-        )
+    def onAddZip(self) -> None:
+        """Add a zip of a model."""
+        path = self._askFile(_("Models (*.zip)"))
         if path:
             self.add(path)
 
-    def add(self, path: str, modality: str = "", mean: float | None = None, std: float | None = None) -> None:
+    def onAddMr(self) -> None:
+        """Add an authors' checkpoint for MR."""
+        path = self._askFile(_("Checkpoints (*.pth *.pt)"))
+        if path:
+            self.add(path, "MR")
+
+    def onAddCt(self) -> None:
+        """Add an authors' checkpoint for CT, which is of use only with its training scans' statistics."""
+        path = self._askFile(_("Checkpoints (*.pth *.pt)"))
+        if not path:
+            return
+        answer = qt.QInputDialog.getText(
+            slicer.util.mainWindow(),
+            _("Imported checkpoint"),
+            _(
+                "Mean and standard deviation of its prepared training scans (scale 0 to 255), such as"
+                " 72.3 48.9:"
+            ),
+        )
+        # PythonQt returns the text alone, other bindings whether OK was pressed as well.
+        text = str(answer[0] if isinstance(answer, tuple) else answer or "").strip()
+        if text:
+            self.add(path, "CT", *statistics(text))
+
+    def _askFile(self, kinds: str) -> str:
+        return qt.QFileDialog.getOpenFileName(None, _("Model or checkpoint"), self._lastFolder(), kinds)
+
+    def add(
+        self, path: str, modality: str = "MR", mean: float | None = None, std: float | None = None
+    ) -> None:
         """Take a model into the person's collection and choose it.
 
         Args:
             path: a model's folder, a zip of one, or an authors' checkpoint (.pth).
-            modality: for a checkpoint: "MR" or "CT"; "" asks.
-            mean, std: for a CT checkpoint: of its training scans.
+            modality: of a checkpoint: "MR" or "CT".
+            mean, std: of a CT checkpoint's prepared training scans.
         """
         self.panel.session.machine.lastFolder = str(Path(path).parent)
         body: dict = {"path": str(path), "replace": False}
         if Path(path).suffix.lower() in (".pth", ".pt"):
-            body["modality"] = modality or self._askModality()
-            if not body["modality"]:
-                return
+            body["modality"] = modality
             if mean is not None:
                 body.update(mean=mean, std=std)
         self.panel.session.addModel(body, self._onAdded)
-
-    def _askModality(self) -> str:
-        mr = slicer.util.confirmYesNoDisplay(
-            _("Was this checkpoint trained on MR? (Yes: MR, No: CT)"), _("Imported checkpoint")
-        )
-        return "MR" if mr else "CT"
 
     def _onAdded(self, outputs, error) -> None:
         if error is not None:

@@ -138,14 +138,14 @@ class Panel:
         logging.warning("SegToolkit: %s", error)
         self.running.showError(error)
 
-    def guarded(self, function):
-        """The function as a slot: a person's mistakes are told in the panel."""
+    def guarded(self, function, tell=None):
+        """The function as a slot: a person's mistakes are told by ``tell``, or else below Apply."""
 
         def slot(*_arguments):
             try:
                 function()
             except UserError as error:
-                self.tell(error)
+                (tell or self.tell)(error)
             self.changed()
 
         return slot
@@ -163,7 +163,7 @@ class Panel:
             return (
                 _("Models are being looked up...")
                 if self.session.client.state != "off"
-                else _("No model yet.")
+                else _("No model could be looked up: see the log.")
             )
         if not self.modelName():
             return _("There is no few-shot model: add one under Model.")

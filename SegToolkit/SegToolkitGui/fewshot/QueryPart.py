@@ -50,9 +50,7 @@ class QueryPart(Part):
             queryIds=[node.GetID() for node in volumes],
             model=self.panel.modelName(),
             device=session.machine.device,
-            slices=(parameters.firstSlice, parameters.lastSlice)
-            if self._hasRange() and not preview
-            else None,
+            slices=(parameters.firstSlice, parameters.lastSlice) if self._hasRange() else None,
             structures=[name for name in known if name not in left] if left else None,
             mode=parameters.outputMode if output is not None and parameters.outputMode in MODES else "new",
             segmentationId=output.GetID() if output is not None else "",

@@ -163,7 +163,9 @@ class RunPart(Part):
                 )
             settings.acceptLicence = True
             licence["accepted"] = True
-        self.message, self.failed, self.next = "", False, None
+        self.message, self.failed = "", False
+        if not settings.preview:
+            self.next = None
         self.panel.logic.start(settings)
 
     def onUndo(self) -> None:
@@ -176,7 +178,13 @@ class RunPart(Part):
         volume = slicer.mrmlScene.GetNodeByID(volumeId)
         ViewSlice.showSlice(self.panel.sliceNode(), volume, axis, index)
         slicer.util.setSliceViewerLayers(background=volume)
-        self.panel.parameters.supportVolume = volume
+        parameters = self.panel.parameters
+        if parameters.supportVolume is not volume:
+            # What is painted from now on must not go into another patient's outlines.
+            own = [one.segmentation for one in self.panel.supports.items() if one.volumeId == volumeId]
+            parameters.supportVolume = volume
+            parameters.supportSegmentation = own[0] if own else None
+            parameters.supportSegmentIds = []
 
     # What the run tells
 

@@ -14,6 +14,7 @@ from slicer.i18n import tr as _
 
 from SegToolkitGui import Paths
 from SegToolkitGui.Errors import UserError
+from SegToolkitGui.InstallLogic import brokenTorchHint
 from SegToolkitGui.MachineSettings import MachineSettings
 from SegToolkitGui.scene.VolumeExport import ExportCache
 from SegToolkitGui.Signal import Signal
@@ -151,8 +152,8 @@ class FewShotSession:
             if error is None:
                 self.environment = outputs
                 self.devices = list(outputs["devices"])
-                hint = outputs.get("hint", "")
-                self.environmentProblem = f"{outputs.get('problem', '')} {hint}".strip()
+                problem = outputs.get("problem", "")
+                self.environmentProblem = f"{problem} {brokenTorchHint()}" if problem else ""
             else:
                 self.environmentProblem = "" if error.code == "cancelled" else str(error)
             self.devicesChanged.emit()

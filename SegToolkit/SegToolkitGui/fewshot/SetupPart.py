@@ -55,9 +55,12 @@ class SetupPart(Part):
             self.panel.session.wake()
         self.ui.setupFrame.setVisible(not ready or bool(problem))
         if not ready:
-            parts = [self.status.text, self.status.hint]
+            size = _("Download: {size}.").format(size=self.status.sizeText) if self.status.sizeText else ""
+            parts = [self.status.text, size, self.status.hint]
             self.ui.setupLabel.setText(" ".join(part for part in parts if part))
             self.ui.setupLabel.setToolTip(self.status.details)
         elif problem:
             self.ui.setupLabel.setText(problem)
+        # It installs what is missing; a PyTorch that is there and does not work has to be removed first.
+        self.ui.installButton.setVisible(not ready)
         self.ui.installButton.setEnabled(not self.panel.runner.busy)

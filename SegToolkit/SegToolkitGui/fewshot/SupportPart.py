@@ -30,14 +30,16 @@ class SupportPart(Part):
         self._viewTag = None
         self._view = None
         self._editorNode = None
+        self._known: tuple[str, set[str]] = ("", set())  # segmentation ID, its segments at the last look
+        self._told = ""  # why the last click on Add or Draw led to nothing
         self.table = SupportTable(ui.supportTable)
         ui.supportVolumeSelector.connect("currentNodeChanged(vtkMRMLNode*)", self.onVolume)
         ui.supportSegmentSelector.connect("currentNodeChanged(vtkMRMLNode*)", self.onSegmentation)
         ui.supportSegmentSelector.connect("segmentSelectionChanged(QStringList)", self.onSegments)
         ui.viewCombo.connect("currentIndexChanged(int)", self.onView)
-        ui.alignButton.connect("clicked(bool)", panel.guarded(self.onAlign))
-        ui.drawButton.connect("clicked(bool)", panel.guarded(self.onDraw))
-        ui.addSupportButton.connect("clicked(bool)", panel.guarded(self.onAdd))
+        ui.alignButton.connect("clicked(bool)", panel.guarded(self.onAlign, self.tell))
+        ui.drawButton.connect("clicked(bool)", panel.guarded(self.onDraw, self.tell))
+        ui.addSupportButton.connect("clicked(bool)", panel.guarded(self.onAdd, self.tell))
         ui.jumpButton.connect("clicked(bool)", panel.guarded(self.onJump))
         ui.removeSupportButton.connect("clicked(bool)", panel.guarded(self.onRemove))
         ui.importSupportButton.connect("clicked(bool)", panel.guarded(self.onImport))
@@ -92,6 +94,7 @@ class SupportPart(Part):
         volume, segmentation = parameters.supportVolume, parameters.supportSegmentation
         ui.supportVolumeSelector.setCurrentNode(volume)
         ui.supportSegmentSelector.setCurrentNode(segmentation)
+        self._tickNewSegments()
         wanted = [one for one in parameters.supportSegmentIds if self._has(segmentation, one)]
         if list(ui.supportSegmentSelector.selectedSegmentIDs()) != wanted:
             ui.supportSegmentSelector.setSelectedSegmentIDs(wanted)
@@ -104,8 +107,9 @@ class SupportPart(Part):
         ui.alignButton.setVisible(shown is not None and shown.problem in ("tilted", "outside"))
         ui.addSupportButton.setEnabled(not reason and not busy)
         ui.addSupportButton.setToolTip(reason or _("Take the outline on this slice as an example."))
-        ui.supportReasonLabel.setText(reason)
-        ui.supportReasonLabel.setVisible(bool(reason))
+        ui.supportReasonLabel.setText(reason or self._told)
+        ui.supportReasonLabel.setVisible(bool(reason or self._told))
+        ui.supportReasonLabel.setStyleSheet("" if reason else "color: #c0392b;")
         ui.drawButton.setEnabled(volume is not None and not busy)
         examples = self.panel.supports.items()
         self.table.show(examples)
@@ -115,6 +119,29 @@ class SupportPart(Part):
         free = not busy and self.zip is None and not self.panel.setup.problem()
         ui.exportSupportButton.setEnabled(bool(examples) and free)
         ui.importSupportButton.setEnabled(free)
+        select = _("Select an example in the table first.")
+        ui.jumpButton.setToolTip(_("Show the slice of the example.") if len(chosen) == 1 else select)
+        ui.removeSupportButton.setToolTip(_("Forget the selected examples.") if chosen else select)
+
+    def tell(self, error: UserError) -> None:
+        """Say beside the buttons why a click led to nothing."""
+        self._told = str(error)
+        self.panel.running.strip.appendLog(str(error))
+
+    def _tickNewSegments(self) -> None:
+        """A segment that was just made in the editor is about to be drawn, so it counts."""
+        parameters = self.panel.parameters
+        segmentation = parameters.supportSegmentation
+        if segmentation is None:
+            self._known = ("", set())
+            return
+        present = list(segmentation.GetSegmentation().GetSegmentIDs())
+        ofNode, known = self._known
+        if ofNode == segmentation.GetID():
+            new = [one for one in present if one not in known and one not in parameters.supportSegmentIds]
+            if new:
+                parameters.supportSegmentIds = [*parameters.supportSegmentIds, *new]
+        self._known = (segmentation.GetID(), set(present))
 
     def _slice(self):
         node, volume = self.panel.sliceNode(), self.panel.parameters.supportVolume
@@ -161,6 +188,7 @@ class SupportPart(Part):
             self._viewTag = node.AddObserver("ModifiedEvent", self._onViewMoved)
 
     def _onViewMoved(self, _caller, _event) -> None:
+        self._told = ""  # it was about the slice before
         self.panel.changed()
 
     def _shownVolume(self):
@@ -226,6 +254,7 @@ class SupportPart(Part):
 
     def onAdd(self) -> None:
         """Take the slice of the view as an example."""
+        self._told = ""
         parameters, shown = self.panel.parameters, self._slice()
         if shown is None or shown.problem:
             raise UserError("no-slice", shown.text if shown is not None else _("There is no slice view."))

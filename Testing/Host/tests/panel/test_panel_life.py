@@ -46,7 +46,7 @@ def test_a_slice_without_an_outline_is_refused(panel):
     panel.choose(volume, segmentation, list(ids.values()))
     panel.addSlice(volume, 9)
     assert panel.supportTable.rowCount() == 0
-    assert "Nothing is outlined on slice 9" in panel.resultLabel.text()
+    assert "Nothing is outlined on slice 9" in panel.supportReasonLabel.text()
 
 
 def test_apply_finds_the_organ_and_finishes_the_result(panel, patient):
