@@ -25,6 +25,7 @@ from .declare import boundSignal
 from .mrmlnumbers import qMRMLRangeWidget, qMRMLSliderWidget, qMRMLSpinBox, qMRMLVolumeThresholdWidget
 from .nodecombo import qMRMLNodeComboBox
 from .paths import ctkPathLineEdit
+from .plots import qMRMLPlotView, qMRMLPlotViewControllerWidget, qMRMLPlotWidget
 from .segmenteditor import paint, qMRMLSegmentEditorWidget
 from .segmentselector import qMRMLSegmentSelectorWidget
 from .segmentstable import qMRMLSegmentsTableView
@@ -66,6 +67,9 @@ CLASSES: dict[str, type] = {
         qMRMLColorTableComboBox,
         qMRMLListWidget,
         qMRMLNodeComboBox,
+        qMRMLPlotView,
+        qMRMLPlotViewControllerWidget,
+        qMRMLPlotWidget,
         qMRMLRangeWidget,
         qMRMLSegmentEditorWidget,
         qMRMLSegmentSelectorWidget,
