@@ -33,7 +33,7 @@ class SegToolkitFewShot(ScriptedLoadableModule):
         ScriptedLoadableModule.__init__(self, parent)
         parent.title = _("SegToolkit: Few-Shot")
         parent.categories = [translate("qSlicerAbstractCoreModule", "Segmentation") + ".SegToolkit"]
-        parent.dependencies = []
+        parent.dependencies = ["Segmentations"]  # the segment editor in our panel is its widget
         parent.contributors = ["The SegToolkit developers"]
         parent.helpText = HELP
         parent.acknowledgementText = THANKS
@@ -69,10 +69,16 @@ class SegToolkitFewShotWidget(ScriptedLoadableModuleWidget, VTKObservationMixin)
         self.uiWidget.setMRMLScene(slicer.mrmlScene)
         self.logic = SegToolkitFewShotLogic()
         self.panel = Panel(self.ui, self.logic)
-        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartCloseEvent, self.onSceneStartClose)
-        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndCloseEvent, self.onSceneEndClose)
-        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndImportEvent, self.onSceneEndClose)
+        scene = slicer.mrmlScene
+        # At the end of an import node selectors fill their lists anew and drop to "none" in between: that is
+        # nobody's choice, so the panel has let go by then.
+        for event in (scene.StartCloseEvent, scene.StartImportEvent):
+            self.addObserver(scene, event, self.onSceneStartsChanging)
+        for event in (scene.EndCloseEvent, scene.EndImportEvent):
+            self.addObserver(scene, event, self.onSceneChanged)
         self.panel.attach()
+        if self.parent.isEntered:  # the module was reloaded while it is shown: nobody calls enter() then
+            self.panel.enter()
 
     def enter(self):
         """The panel is shown."""
@@ -89,11 +95,11 @@ class SegToolkitFewShotWidget(ScriptedLoadableModuleWidget, VTKObservationMixin)
             self.panel.tearDown()
             self.panel = None
 
-    def onSceneStartClose(self, caller, event):
-        """Forget the nodes before they go."""
+    def onSceneStartsChanging(self, caller, event):
+        """Forget the nodes before they go, or get other contents."""
         self.panel.detach()
 
-    def onSceneEndClose(self, caller, event):
+    def onSceneChanged(self, caller, event):
         """Take the new scene's choices."""
         self.panel.detach()
         self.panel.attach()

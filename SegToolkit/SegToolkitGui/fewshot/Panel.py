@@ -142,6 +142,8 @@ class Panel:
         """The function as a slot: a person's mistakes are told by ``tell``, or else below Apply."""
 
         def slot(*_arguments):
+            if self.parameters is None:  # the scene is being closed or imported
+                return
             try:
                 function()
             except UserError as error:

@@ -35,6 +35,7 @@ class Runner:
         scene = slicer.mrmlScene
         self._scene = scene
         self._tag = scene.AddObserver(slicer.vtkMRMLScene.StartCloseEvent, self._onSceneClose)
+        self._quitConnected = slicer.app.connect("aboutToQuit()", self.shutDown)
 
     @staticmethod
     def shared() -> Runner:
@@ -50,10 +51,19 @@ class Runner:
         global _shared
         if _shared is not None:
             runner, _shared = _shared, None
-            runner.cancel()
-            runner.undoStack.clear()
-            runner._scene.RemoveObserver(runner._tag)
+            runner.shutDown()
         FewShotSession.endShared()
+
+    def shutDown(self) -> None:
+        """End the run and let go of the scene and its nodes; safe to call twice."""
+        self.cancel()
+        self.undoStack.clear()
+        if self._scene is not None:
+            self._scene.RemoveObserver(self._tag)
+            self._scene = None
+        if self._quitConnected:
+            slicer.app.disconnect("aboutToQuit()", self.shutDown)
+            self._quitConnected = False
 
     @property
     def busy(self) -> bool:

@@ -112,12 +112,14 @@ class FewShotSession:
         waiting = self._asking | self._failed
         if not self.models and "models" not in waiting:
             self.askModels()
-        if not self.devices and "environment" not in waiting:
+        if not self.environment and "environment" not in waiting:
             self.askEnvironment()
 
     def forgetFailures(self) -> None:
         """Something was installed or mended: what failed may be asked again."""
         self._failed.clear()
+        if self.environmentProblem:
+            self.environment, self.environmentProblem = {}, ""
 
     def _ask(self, verb: str, body: dict, onFinished) -> None:
         """Ask the worker; an answer that was lost to Cancel counts as not asked."""

@@ -36,6 +36,8 @@ class SetupPart(Part):
 
     def onInstall(self) -> None:
         """Install after the person agreed."""
+        # Windows cannot replace files that a process has loaded, and the worker knows the old ones.
+        self.panel.session.stopWorker()
         try:
             self.install.install()
         finally:

@@ -65,20 +65,27 @@ class SupportPart(Part):
         """Let go of the scene's nodes."""
         self._watchView(None)
         self.ui.segmentEditor.setActiveEffectByName("")
+        # While the scene closes the editor does not follow its node: the brush would go on listening.
+        self.ui.segmentEditor.removeViewObservations()
         self._editorNode = None
 
     def enter(self) -> None:
         """Take the keyboard shortcuts of the editor."""
-        self.ui.segmentEditor.installKeyboardShortcuts()
+        if slicer.util.mainWindow() is not None:  # they are the window's
+            self.ui.segmentEditor.installKeyboardShortcuts()
 
     def exit(self) -> None:
         """Give the shortcuts back, and put the brush down."""
         self.ui.segmentEditor.setActiveEffectByName("")
         self.ui.segmentEditor.uninstallKeyboardShortcuts()
+        self.ui.segmentEditor.removeViewObservations()
         self._watchView(None)
 
     def tearDown(self) -> None:
         """Stop what is under way."""
+        # A reload only hides the old widgets: two editors on one node would both paint.
+        self.ui.segmentEditor.setSegmentationNode(None)
+        self.ui.segmentEditor.setMRMLSegmentEditorNode(None)
         if self.zip is not None:
             self.zip.cancel()
 

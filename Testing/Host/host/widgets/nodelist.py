@@ -76,7 +76,7 @@ class NodeList(QObject):
             )
             self._observations.add(scene, vtkMRMLScene.NodeRemovedEvent, self._onRemoved, callData=True)
             self._observations.add(scene, vtkMRMLScene.EndCloseEvent, self._onEndClose)
-            self._observations.add(scene, vtkMRMLScene.EndImportEvent, self.refresh)
+            self._observations.add(scene, vtkMRMLScene.EndImportEvent, self._fillAnew)
             self._observations.add(scene, vtkMRMLScene.EndRestoreEvent, self.refresh)
             for node in scene.GetNodes():
                 self._observations.add(node, "ModifiedEvent", self.refresh)
@@ -173,4 +173,12 @@ class NodeList(QObject):
     def _onEndClose(self) -> None:
         # A closing scene drops nodes without saying so of each; their IDs are given out again.
         self._leaving.clear()
+        self._fillAnew()
+
+    def _fillAnew(self) -> None:
+        # As the real model: all rows of nodes go at once and come back, so that the selection is lost.
+        rows = self.nodeRows()
+        if rows:
+            self.model.removeRows(rows.start, len(rows))
+            self.removed.emit()
         self.refresh()

@@ -81,6 +81,7 @@ def test_a_torch_that_does_not_work_is_not_offered_to_be_installed_again(panel, 
 
 def test_an_example_without_a_slice_is_refused_in_a_sentence(panel):
     import pytest
+
     from SegToolkitGui.Errors import UserError
 
     volume = data.makeVolume()
