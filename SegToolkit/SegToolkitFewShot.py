@@ -10,6 +10,7 @@ from slicer.i18n import translate
 from slicer.ScriptedLoadableModule import (
     ScriptedLoadableModule,
     ScriptedLoadableModuleLogic,
+    ScriptedLoadableModuleTest,
     ScriptedLoadableModuleWidget,
 )
 from slicer.util import VTKObservationMixin
@@ -280,3 +281,14 @@ class SegToolkitFewShotLogic(ScriptedLoadableModuleLogic):
     def undo(self):
         """Take the last result back; returns what was done, in a sentence."""
         return self.runner.undo()
+
+
+class SegToolkitFewShotTest(ScriptedLoadableModuleTest):
+    """What "Reload and Test" runs: the tests of Testing/Slicer."""
+
+    def runTest(self, **_arguments):
+        """Run them all."""
+        findPackages()
+        from SegToolkitGui.SelfTests import runSelfTests
+
+        runSelfTests("SegToolkitFewShot")

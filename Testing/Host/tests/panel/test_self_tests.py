@@ -26,3 +26,26 @@ def test_self_test_passes(path, panel, tmp_path):
 
 def test_there_are_self_tests():
     assert SELF_TESTS
+
+
+def test_the_developers_button_runs_them_too(panel, monkeypatch):
+    from SegToolkitGui import SelfTests
+
+    module = importlib.import_module("SegToolkitFewShot")
+    ran = []
+    monkeypatch.setattr(SelfTests, "runSelfTests", ran.append)
+    module.SegToolkitFewShotTest().runTest()
+    assert ran == ["SegToolkitFewShot"]
+
+
+def test_self_tests_that_are_missing_or_fail_are_told(panel, tmp_path, monkeypatch):
+    from SegToolkitGui import SelfTests
+    from SegToolkitGui.Errors import UserError
+
+    monkeypatch.setattr(SelfTests, "FOLDER", tmp_path)
+    with pytest.raises(UserError, match="are not here"):
+        SelfTests.runSelfTests("SegToolkitFewShot")
+    text = "import unittest\nclass T(unittest.TestCase):\n    def test_a(self): self.fail('planted')\n"
+    (tmp_path / "PlantedTest.py").write_text(text, encoding="utf-8")
+    with pytest.raises(AssertionError, match="planted"):
+        SelfTests.runSelfTests("Planted")
