@@ -1,6 +1,7 @@
 """Data sets: a folder of cases and its description, folds, and importers of the authors' layouts."""
 
-from SegToolkitLib.dataset.dataset import Case, Dataset, Problem
+from SegToolkitLib.dataset.checks import Problem
+from SegToolkitLib.dataset.dataset import Case, Dataset
 from SegToolkitLib.dataset.description import DatasetDescription, Licence
 from SegToolkitLib.dataset.folds import FoldSplit, even_borders, fold_split
 from SegToolkitLib.dataset.known import CHAOST2, SABS

@@ -5,18 +5,24 @@ from __future__ import annotations
 import glob
 import os
 import re
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from SegToolkitLib.dataset.description import FILE_NAME, DatasetDescription
-from SegToolkitLib.dataset.nnunet import from_nnunet, is_nnunet
+from SegToolkitLib.dataset.folds import FoldSplit, fold_split
+from SegToolkitLib.dataset.nnunet import Listing, from_nnunet, is_nnunet, listing_of
 from SegToolkitLib.errors import SegToolkitError
 from SegToolkitLib.validation import read_json
 from SegToolkitLib.volume import Volume, check_label, read_volume
+
+if TYPE_CHECKING:
+    from SegToolkitLib.dataset.checks import Problem
+
+Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
@@ -27,11 +33,13 @@ class Case:
         id: what stands for ``{id}`` in the file name; "8" for ``image_08`` where all ids are integers.
         image: path of the image.
         label: path of its label, or None.
+        unlabelled: whether it has no label on purpose.
     """
 
     id: str
     image: Path
     label: Path | None = None
+    unlabelled: bool = False
 
 
 def read_case(case: Case) -> tuple[Volume, Volume | None]:
@@ -48,13 +56,9 @@ def read_case(case: Case) -> tuple[Volume, Volume | None]:
     return image, label
 
 
-@dataclass(frozen=True)
-class Problem:
-    """Something in a data set that a person should look at: the case, a code for programs, a sentence."""
-
-    case: str
-    code: str
-    message: str
+def case_key(id: str) -> str:
+    """The id of a case as the data set spells it: "8" for the number "008", text as it is."""
+    return str(int(id)) if id.isdecimal() else id
 
 
 def trailing_number(text: str) -> int | None:
@@ -70,10 +74,12 @@ class Dataset:
     Attributes:
         description: labels, modality, patterns, folds and so on.
         folder: where the files are.
+        listing: image and label of each case by id, where a description lists them one by one.
     """
 
     description: DatasetDescription
     folder: Path
+    listing: Listing | None = None
 
     @classmethod
     def open(cls, path: str | os.PathLike[str], folder: str | os.PathLike[str] | None = None) -> Dataset:
@@ -107,7 +113,8 @@ class Dataset:
                 f"The volumes of {description.name} are said to be in {place}, which is no folder.",
                 "Name the folder that holds them.",
             )
-        return cls(description, place.resolve())
+        place = place.resolve()
+        return cls(description, place, listing_of(values, place) if is_nnunet(values) else None)
 
     @cached_property
     def cases(self) -> list[Case]:
@@ -116,14 +123,28 @@ class Dataset:
         Raises:
             SegToolkitError: no image fits the pattern, or two have the same id.
         """
-        cases = self._find(self.description.image_pattern)
+        pattern = self.description.image_pattern
+        cases = self._find(pattern) if self.listing is None else self._listed(self.listing)
+        if self.listing is None and self.description.unlabelled_image_pattern:
+            cases += self._find(self.description.unlabelled_image_pattern, unlabelled=True)
         if not cases:
             raise SegToolkitError(
                 "no-cases",
-                f"No file in {self.folder} fits the image pattern '{self.description.image_pattern}'.",
-                "Mend 'image_pattern' (and 'channel') in the description.",
+                f"No file in {self.folder} fits the image pattern '{pattern}'."
+                if self.listing is None
+                else f"{self.folder} has no cases.",
+                "Mend 'image_pattern' (and 'channel') in the description."
+                if self.listing is None
+                else "Add some (segtoolkit dataset add).",
             )
-        return cases
+        doubled = [id for id, count in Counter(case.id for case in cases).items() if count > 1]
+        if doubled:
+            raise SegToolkitError(
+                "duplicate-id",
+                f"{self.folder} has two images of case {doubled[0]}, one with a label and one without.",
+                "Remove or rename one of them.",
+            )
+        return sorted(cases, key=lambda case: _natural(case.id))
 
     @cached_property
     def test_cases(self) -> list[Case]:
@@ -142,7 +163,7 @@ class Dataset:
         Raises:
             SegToolkitError: there is no such case.
         """
-        wanted = _integer_or_text(str(id))
+        wanted = case_key(str(id))
         for case in [*self.cases, *self.test_cases]:
             if case.id == wanted:
                 return case
@@ -154,49 +175,67 @@ class Dataset:
         """Read a case's image and, where there is one, its label: ``read_case``."""
         return read_case(case)
 
-    def check(self) -> list[Problem]:
-        """Read every case and list what is wrong.
+    def check(self, progress: Progress | None = None) -> list[Problem]:
+        """Read every case and list what is wrong: ``checks.check``."""
+        from SegToolkitLib.dataset.checks import check
 
-        That is: files that cannot be read, a label on another grid than its image, missing, empty or
-        unknown labels, a spacing that differs from the others' (or from the described one).
+        return check(self, progress)
+
+    @cached_property
+    def patients(self) -> dict[str, str]:
+        """The patient of every case, by case id; a case of which nothing is known is a patient of its own."""
+        named = {case_key(id): patient for id, patient in self.description.patients.items()}
+        return {case.id: named.get(case.id, case.id) for case in self.cases}
+
+    @cached_property
+    def not_annotated(self) -> dict[str, list[str]]:
+        """Structures that nobody looked for, by case id: in these cases background means nothing for them."""
+        return {case_key(id): list(names) for id, names in self.description.not_annotated.items()}
+
+    @property
+    def fold_count(self) -> int:
+        """Number of folds: of splits.json where it exists, else as described; 0 if the cases are too few.
+
+        Raises:
+            SegToolkitError: splits.json, or the description's borders, do not fit the cases.
         """
-        problems: list[Problem] = []
-        spacings: dict[str, tuple[float, ...]] = {}
-        labelled = any(case.label for case in self.cases)
-        for case in self.cases:
-            if case.label is None and labelled:
-                problems.append(
-                    Problem(case.id, "no-label", f"{case.image.name} has no label, other cases have.")
-                )
-            try:
-                image, label = self.read(case)
-            except SegToolkitError as error:
-                problems.append(Problem(case.id, error.code, str(error)))
-                continue
-            spacings[case.id] = tuple(round(float(one), 3) for one in image.spacing)
-            if label is not None and case.label is not None:
-                problems.extend(self._label_problems(case, case.label, label))
-        return problems + self._spacing_problems(spacings)
+        from SegToolkitLib.dataset.splits import read_splits
 
-    def _label_problems(self, case: Case, path: Path, label: Volume) -> Iterator[Problem]:
-        values = np.unique(label.voxels).astype(int)
-        unknown = self.description.unknown_labels(values.tolist())
-        if unknown:
-            yield Problem(case.id, "unknown-label", f"{path.name}: {unknown}.")
-        if not values.any():
-            yield Problem(case.id, "empty-label", f"{path.name} holds background only.")
+        splits = read_splits(self)
+        if splits is not None:
+            return len(splits)
+        if self.description.fold_borders is None and self.description.folds > len(self.ids):
+            return 0
+        return len(self.description.borders(len(self.ids))) - 1
 
-    def _spacing_problems(self, spacings: dict[str, tuple[float, ...]]) -> list[Problem]:
-        expected = self.description.spacing
-        common = max(list(spacings.values()), key=list(spacings.values()).count, default=None)
-        wanted = tuple(round(one, 3) for one in expected) if expected else common
-        return [
-            Problem(id, "spacing", f"Case {id} has a spacing of {found} mm, {wanted} was expected.")
-            for id, found in spacings.items()
-            if wanted is not None and not np.allclose(found, wanted, rtol=1e-3)
+    def split(self, fold: int, n_support: int = 1) -> FoldSplit:
+        """The cases of a fold: of splits.json in the data set's folder where it exists, else by borders.
+
+        Args:
+            fold: number of the fold, from 0.
+            n_support: how many of the fold's validation cases serve as examples. With splits.json they are
+                its last; with borders they follow it (``fold_split``).
+
+        Raises:
+            SegToolkitError: there is no such fold, it leaves nothing to train on or to segment, or
+                splits.json is wrong.
+        """
+        from SegToolkitLib.dataset.splits import read_splits, support_split
+
+        splits = read_splits(self)
+        if splits is not None:
+            return support_split(splits, fold, n_support)
+        return fold_split(self.ids, self.description.borders(len(self.ids)), fold, n_support)
+
+    def _listed(self, listing: Listing) -> list[Case]:
+        cases = [
+            Case(case_key(id), image, label if label and label.is_file() else None, label is None)
+            for id, (image, label) in listing.items()
         ]
+        self._check_distinct({id: image for id, (image, _) in listing.items()})
+        return cases
 
-    def _find(self, pattern: str) -> list[Case]:
+    def _find(self, pattern: str, unlabelled: bool = False) -> list[Case]:
         channel = self.description.channel or ""
         text = re.escape(pattern.replace("{channel}", channel)).replace(re.escape("{id}"), "(?P<id>[^/]+)")
         found: dict[str, Path] = {}
@@ -204,11 +243,14 @@ class Dataset:
             self.folder.glob(glob.escape(pattern.replace("{channel}", channel)).replace("{id}", "*"))
         ):
             match = re.fullmatch(text, path.relative_to(self.folder).as_posix())
-            if match:
+            # A hidden file is what a writer that was killed left behind.
+            if match and not path.name.startswith("."):
                 found[match["id"]] = path
-        if all(id.isdecimal() for id in found):
-            self._check_distinct(found)
-        cases = [Case(_integer_or_text(id), path, self._label_of(id)) for id, path in found.items()]
+        self._check_distinct(found)
+        cases = [
+            Case(case_key(id), path, None if unlabelled else self._label_of(id), unlabelled)
+            for id, path in found.items()
+        ]
         return sorted(cases, key=lambda case: _natural(case.id))
 
     def _label_of(self, id: str) -> Path | None:
@@ -217,6 +259,8 @@ class Dataset:
         return path if path.is_file() else None
 
     def _check_distinct(self, found: dict[str, Path]) -> None:
+        if not all(id.isdecimal() for id in found):
+            return
         first: dict[int, Path] = {}
         for id, path in found.items():
             other = first.setdefault(int(id), path)
@@ -226,10 +270,6 @@ class Dataset:
                     f"{other.name} and {path.name} in {path.parent} are both case {int(id)}.",
                     "Rename one of them.",
                 )
-
-
-def _integer_or_text(id: str) -> str:
-    return str(int(id)) if id.isdecimal() else id
 
 
 def _natural(text: str) -> list[tuple[int, int, str]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -14,6 +14,7 @@ from SegToolkitLib.dataset.folds import check_borders, even_borders
 from SegToolkitLib.validation import read_json, validated
 
 FILE_NAME = "dataset.json"
+Fraction = Annotated[float, Field(ge=0, le=1)]
 PERCENTILE = re.compile(r"percentile:(\d+(?:\.\d+)?)")
 
 
@@ -36,6 +37,20 @@ class Licence(BaseModel):
     permissive: bool = False
 
 
+class StructureFacts(BaseModel):
+    """How a structure is shown and what it is, beside its name.
+
+    Attributes:
+        colour: red, green, blue in 0..1; None lets the program choose.
+        terminology: Slicer's string of seven fields with ``~`` between them; "" for none.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    colour: tuple[Fraction, Fraction, Fraction] | None = None
+    terminology: str = Field(default="", max_length=4000)
+
+
 class DatasetDescription(BaseModel):
     """Everything about a data set that its files do not say.
 
@@ -49,6 +64,7 @@ class DatasetDescription(BaseModel):
             ``{channel}`` for ``channel``.
         label_pattern: the same for its label.
         test_image_pattern: the same for images set aside for testing, if there are any.
+        unlabelled_image_pattern: the same for images that are kept without a label on purpose.
         channel: which of several channels to use (the text that ``{channel}`` stands for).
         fold_borders: positions in the sorted cases at which the folds begin, and the number of cases.
         folds: number of folds, where ``fold_borders`` is not given.
@@ -57,6 +73,11 @@ class DatasetDescription(BaseModel):
             "percentile:NN" of each volume.
         spacing: (x, y, z) in mm, where all cases share it.
         size: (x, y) voxels of a slice, where all cases share it.
+        patients: patient of each case, by case id, where a patient may have several; a case that is not
+            named here is a patient of its own.
+        structures: colour and terminology of the labels, by name.
+        not_annotated: case id -> names of the structures that nobody looked for in it: there, background
+            means nothing.
         licence: the data's terms.
         citation: what to cite.
     """
@@ -70,6 +91,7 @@ class DatasetDescription(BaseModel):
     image_pattern: str = "image_{id}.nii.gz"
     label_pattern: str = "label_{id}.nii.gz"
     test_image_pattern: str | None = None
+    unlabelled_image_pattern: str | None = None
     channel: str | None = None
     fold_borders: list[int] | None = None
     folds: int = Field(default=5, ge=1)
@@ -77,6 +99,9 @@ class DatasetDescription(BaseModel):
     foreground_threshold: float | str = "otsu"
     spacing: tuple[float, float, float] | None = None
     size: tuple[int, int] | None = None
+    patients: dict[str, str] = Field(default_factory=dict)
+    structures: dict[str, StructureFacts] = Field(default_factory=dict)
+    not_annotated: dict[str, list[str]] = Field(default_factory=dict)
     licence: Licence | None = None
     citation: str | None = None
 
@@ -91,7 +116,7 @@ class DatasetDescription(BaseModel):
             raise ValueError("label values are 0 or more")
         return labels
 
-    @field_validator("image_pattern", "label_pattern", "test_image_pattern")
+    @field_validator("image_pattern", "label_pattern", "test_image_pattern", "unlabelled_image_pattern")
     @classmethod
     def _pattern_names_the_case(cls, pattern: str | None) -> str | None:
         if pattern is not None and pattern.count("{id}") != 1:
@@ -115,7 +140,7 @@ class DatasetDescription(BaseModel):
                 raise ValueError(
                     f"test group '{group}' names the label values {missing}, which 'labels' lacks"
                 )
-        for pattern in (self.image_pattern, self.test_image_pattern):
+        for pattern in (self.image_pattern, self.test_image_pattern, self.unlabelled_image_pattern):
             if pattern and "{channel}" in pattern and self.channel is None:
                 raise ValueError(f"'{pattern}' needs the field 'channel'")
         return self

@@ -1,12 +1,37 @@
-"""The raw layout of nnU-Net v2, read as a description: dataset.json, imagesTr, labelsTr, imagesTs."""
+"""The raw layout of nnU-Net v2, read as a description: dataset.json, imagesTr, labelsTr, imagesTs.
+
+What nnU-Net has no word for (patients, colours, terminology, images without a label) stands under our own key
+"segtoolkit", which nnU-Net passes over.
+"""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from SegToolkitLib.dataset.description import DatasetDescription
 from SegToolkitLib.errors import SegToolkitError
+
+IMAGES, LABELS, TEST_IMAGES, UNLABELLED = "imagesTr", "labelsTr", "imagesTs", "imagesUn"
+OWN_KEY = "segtoolkit"
+# nnU-Net's mark for voxels that nobody labelled: no structure, and always the highest value.
+IGNORE = "ignore"
+# Fields of a description that stand under our own key by their own name.
+OWN_FIELDS = (
+    "modality",
+    "patients",
+    "structures",
+    "not_annotated",
+    "spacing",
+    "test_groups",
+    "foreground_threshold",
+    "licence",
+)
+
+# Image and label of each case, by id; no label where a case is kept without one on purpose.
+Listing = dict[str, tuple[Path, Path | None]]
 
 
 def is_nnunet(values: Mapping[str, Any]) -> bool:
@@ -43,6 +68,8 @@ def from_nnunet(values: Mapping[str, Any], name: str, channel: int = 0) -> Datas
         )
     ending = str(values["file_ending"])
     licence = values.get("licence", values.get("license"))
+    own = values.get(OWN_KEY)
+    own = {field: own[field] for field in OWN_FIELDS if field in own} if isinstance(own, Mapping) else {}
     return DatasetDescription.parse(
         {
             "name": str(values.get("name", name)),
@@ -51,12 +78,52 @@ def from_nnunet(values: Mapping[str, Any], name: str, channel: int = 0) -> Datas
             # "ignore" is nnU-Net's mark for voxels that nobody labelled, not a structure; its value
             # still has to be known, because it occurs in the files.
             "labels": {label: int(value) for label, value in labels.items()},
-            "image_pattern": f"imagesTr/{{id}}_{{channel}}{ending}",
-            "label_pattern": f"labelsTr/{{id}}{ending}",
-            "test_image_pattern": f"imagesTs/{{id}}_{{channel}}{ending}",
+            "image_pattern": f"{IMAGES}/{{id}}_{{channel}}{ending}",
+            "label_pattern": f"{LABELS}/{{id}}{ending}",
+            "test_image_pattern": f"{TEST_IMAGES}/{{id}}_{{channel}}{ending}",
+            "unlabelled_image_pattern": f"{UNLABELLED}/{{id}}_{{channel}}{ending}",
             "channel": f"{channel:04d}",
             "licence": {"name": str(licence), "permissive": False} if licence else None,
             "citation": str(values["reference"]) if values.get("reference") else None,
+            **own,
         },
         f"dataset.json of {name}",
     )
+
+
+def listing_of(values: Mapping[str, Any], folder: Path, channel: int = 0) -> Listing | None:
+    """Image and label of each case that dataset.json lists one by one, or None where it lists none.
+
+    nnU-Net takes the listed files and no others; a file of ours is listed as soon as its case is whole.
+
+    Raises:
+        SegToolkitError: "listing": an entry without images or label.
+
+    Source: ``get_filenames_of_train_images_and_targets`` of nnU-Net v2.
+    """
+    if "dataset" not in values:
+        return None
+    found: Listing = {}
+    try:
+        for id, files in dict(values["dataset"]).items():
+            image, label = (os.path.expandvars(one) for one in (files["images"][channel], files["label"]))
+            found[str(id)] = (folder / image, folder / label)
+        for id, name in unlabelled_of(values, folder).items():
+            found[id] = (folder / name, None)
+    except (TypeError, ValueError, LookupError) as error:
+        raise SegToolkitError(
+            "listing",
+            f"The list of cases ('dataset') in dataset.json of {folder} is wrong ({error!r}).",
+            'Each case needs {"images": [file of each channel], "label": file}.',
+        ) from error
+    return found
+
+
+def unlabelled_of(values: Mapping[str, Any], folder: Path) -> dict[str, str]:
+    """Images that are kept without a label, by case id: those listed under our key, else all of imagesUn."""
+    own = values.get(OWN_KEY)
+    if isinstance(own, Mapping) and isinstance(own.get("unlabelled"), Mapping):
+        return {str(id): str(name) for id, name in own["unlabelled"].items()}
+    ending = f"_0000{values['file_ending']}"
+    names = sorted(path.name for path in (folder / UNLABELLED).glob(f"*{ending}"))
+    return {name[: -len(ending)]: f"{UNLABELLED}/{name}" for name in names if not name.startswith(".")}

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from SegToolkitLib.dataset.chaos import ChaosCase, chaos_cases, read_chaos
-from SegToolkitLib.dataset.dataset import Case, Dataset, read_case
+from SegToolkitLib.dataset.dataset import Case, Dataset, case_key, read_case
 from SegToolkitLib.dataset.description import DatasetDescription
 from SegToolkitLib.dataset.known import CHAOST2, CHAOST2_IDS, SABS, SABS_IDS
 from SegToolkitLib.dataset.sabs import sabs_cases
@@ -80,6 +80,9 @@ class Source:
             foreground_threshold=raw.foreground_threshold,
             spacing=spacing,
             size=size,
+            patients={id: patient for id, patient in raw.patients.items() if case_key(id) in ids},
+            structures=raw.structures,
+            not_annotated={id: names for id, names in raw.not_annotated.items() if case_key(id) in ids},
             licence=raw.licence,
             citation=raw.citation,
         )

@@ -16,9 +16,10 @@ from SegToolkitLib.volume import Volume, write_volume
 FACTS = {"name": "tiny", "modality": "MR", "labels": {"background": 0, "blob": 1}}
 
 
-def volume(value: int = 0, spacing: tuple[float, float, float] = (1, 1, 2)) -> Volume:
+def volume(value: int = 0, spacing: tuple[float, float, float] = (1, 1, 2), mark: int = 0) -> Volume:
     voxels = np.zeros((3, 6, 5), np.uint8)
     voxels[1, 2:4, 2:4] = value
+    voxels[0, 0, 0] = mark
     return Volume(voxels, spacing, (0, 0, 0), np.eye(3))
 
 
@@ -193,12 +194,15 @@ def test_the_nnunet_layout_is_read_with_its_test_images_apart(tmp_path: Path) ->
 def test_check_lists_what_is_wrong_and_passes_what_is_right(tmp_path: Path) -> None:
     names = [f"{kind}_{id}.nii.gz" for id in (1, 2, 3, 4, 5) for kind in ("image", "label")]
     folder_of(tmp_path, names)
+    for id in range(1, 6):
+        write_volume(volume(1, mark=id), tmp_path / f"image_{id}.nii.gz")
     assert Dataset.open(tmp_path).check() == []
     (tmp_path / "label_1.nii.gz").unlink()
     write_volume(volume(9), tmp_path / "label_2.nii.gz")
     write_volume(volume(1, (1, 1, 3)), tmp_path / "label_3.nii.gz")
     for kind in ("image", "label"):
-        write_volume(volume(1, (1.5, 1.5, 2)), tmp_path / f"{kind}_4.nii.gz")
+        mark = 4 if kind == "image" else 0
+        write_volume(volume(1, (1.5, 1.5, 2), mark), tmp_path / f"{kind}_4.nii.gz")
     (tmp_path / "image_5.nii.gz").write_bytes(b"not an image")
     found = {(problem.case, problem.code) for problem in Dataset.open(tmp_path).check()}
     assert {("1", "no-label"), ("2", "unknown-label"), ("3", "label-grid"), ("4", "spacing")} <= found

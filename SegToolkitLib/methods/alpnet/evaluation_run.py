@@ -10,7 +10,6 @@ from typing import Any
 import torch
 
 from SegToolkitLib.dataset.dataset import Dataset
-from SegToolkitLib.dataset.folds import fold_split
 from SegToolkitLib.errors import SegToolkitError
 from SegToolkitLib.evaluation.overlay import overlay_picture
 from SegToolkitLib.evaluation.tables import write_csv, write_results
@@ -65,7 +64,7 @@ def evaluate_folds(
     organs = choose_organs(dataset, options.organs)
     rows: list[ScanResult] = []
     for fold, name in _plan(dataset, options):
-        split = fold_split(dataset.ids, dataset.description.borders(len(dataset.ids)), fold)
+        split = dataset.split(fold)
         network, settings, normalisation = _load(dataset, name, split.validation, split.train, options)
         window = options.window or settings.test_window
         predictor = Predictor(
@@ -131,7 +130,7 @@ def choose_organs(dataset: Dataset, text: str | None) -> list[str]:
 def _plan(dataset: Dataset, options: EvaluationOptions) -> list[tuple[int, str | None]]:
     """(fold, model) pairs to evaluate."""
     if options.untrained:
-        every = range(len(dataset.description.borders(len(dataset.ids))) - 1)
+        every = range(dataset.fold_count)
         return [(fold, None) for fold in options.folds or every]
     if not options.models:
         raise SegToolkitError(

@@ -1,0 +1,225 @@
+"""Make a data set in the raw layout of nnU-Net v2, or add cases to one; whatever happens, it stays whole.
+
+dataset.json lists each case with its files ("dataset"), as nnU-Net allows, so that replacing this one file
+adds the cases: before, their files are nobody's; after, the cases are there. New files are written into a
+hidden folder beside the others first, where a full disk or a kill leaves nothing but what the next addition
+takes away.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import uuid
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import SimpleITK as sitk
+from filelock import FileLock, Timeout
+
+from SegToolkitLib.atomic import sync_folder, write_json
+from SegToolkitLib.dataset.dataset import Progress
+from SegToolkitLib.dataset.description import FILE_NAME, DatasetDescription
+from SegToolkitLib.dataset.new_cases import NewCase, check_id, check_structures, read_image, read_mask
+from SegToolkitLib.dataset.nnunet import IMAGES, LABELS, UNLABELLED
+from SegToolkitLib.dataset.nnunet_contents import Contents
+from SegToolkitLib.errors import SegToolkitError
+from SegToolkitLib.validation import read_json
+from SegToolkitLib.volume import Grid, Volume, write_volume
+
+Mode = Literal["create", "append", "either"]
+
+STAGING = ".adding-"
+PLAN = "plan.json"
+LOCK = ".segtoolkit.lock"
+LOCK_SECONDS = 30.0
+# Directions and origins are 32-bit floats in a NIfTI file; more than this part of a voxel is not rounding.
+PLACE_TOLERANCE_VOXELS = 0.01
+OUR_FILES = re.compile(rf"({IMAGES}|{LABELS}|{UNLABELLED})/[^/\\]+")
+
+
+def add_cases(
+    folder: str | os.PathLike[str],
+    description: DatasetDescription | None,
+    cases: Sequence[NewCase],
+    *,
+    mode: Mode = "either",
+    progress: Progress | None = None,
+) -> list[str]:
+    """Create a data set from cases, or append them to one: all of them, or none if one is refused.
+
+    Images keep their voxels and their place; labels lie exactly on their image's grid. Labels are joined by
+    name: a structure that the data set knows keeps its number there, a new one gets the next number, and
+    earlier cases are listed under "not_annotated" for it.
+
+    Args:
+        folder: of the data set.
+        description: name, modality, licence and so on of a new data set; its labels come first. To append,
+            it may be None; its modality must be the data set's.
+        cases: to add; none must have the id of another.
+        mode: "create" refuses a folder that holds a data set, "append" one that does not.
+        progress: called with (done, total) after each case.
+
+    Returns:
+        The ids of the cases, in their order.
+
+    Raises:
+        SegToolkitError: "dataset-exists", "no-dataset", "other-layout", "several-channels",
+            "modality-differs", "case-exists", "bad-case-id", "dataset-busy", "write-failed",
+            "geometry-lost", and what ``new_cases`` and reading raise. The folder is then as it was before.
+    """
+    place = Path(folder)
+    new = not (place / FILE_NAME).is_file()
+    _check_mode(place, new, mode)
+    made = [path for path in (place, *place.parents) if not path.exists()]
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(place / LOCK, timeout=LOCK_SECONDS)
+        with lock:
+            return _add(place, description, cases, mode, progress)
+    except Timeout as error:
+        raise SegToolkitError(
+            "dataset-busy",
+            f"Another program is adding cases to {place}.",
+            "Wait until it has finished, then try again.",
+        ) from error
+    except OSError as error:
+        raise _write_failed(place, error) from error
+    finally:
+        if new and not (place / FILE_NAME).exists():
+            _remove_empty(place, made)
+
+
+def _add(
+    folder: Path,
+    description: DatasetDescription | None,
+    cases: Sequence[NewCase],
+    mode: Mode,
+    progress: Progress | None,
+) -> list[str]:
+    # Once more, now that nobody else can begin a data set here.
+    _check_mode(folder, not (folder / FILE_NAME).is_file(), mode)
+    sweep(folder)
+    contents = Contents.open(folder, description)
+    for case in cases:
+        check_id(case.id)
+        check_structures(case)
+        contents.register(case)
+    staging = folder / f"{STAGING}{uuid.uuid4().hex[:8]}"
+    try:
+        moves: list[tuple[Path, Path]] = []
+        for done, case in enumerate(cases, start=1):
+            moves += _stage(staging, folder, contents, case)
+            if progress is not None:
+                progress(done, len(cases))
+        for _, target in moves:
+            if target.exists():
+                raise SegToolkitError(
+                    "case-exists",
+                    f"{target} exists, but no case of the data set has it.",
+                    "Move the file away, or give the case another name.",
+                )
+        # From here on the named files are ours, to finish or to take away.
+        write_json(staging / PLAN, {"files": [target.relative_to(folder).as_posix() for _, target in moves]})
+        for name in (IMAGES, LABELS):
+            (folder / name).mkdir(exist_ok=True)
+        for source, target in moves:
+            target.parent.mkdir(exist_ok=True)
+            source.replace(target)
+        for parent in {target.parent for _, target in moves}:
+            sync_folder(parent)
+        write_json(folder / FILE_NAME, contents.values())
+    except BaseException:
+        with suppress(OSError, SegToolkitError):
+            sweep(folder)
+        raise
+    shutil.rmtree(staging, ignore_errors=True)
+    return [case.id for case in cases]
+
+
+def sweep(folder: Path) -> None:
+    """Take away what an addition that was killed or failed has left; cases of dataset.json stay.
+
+    Only whoever holds the folder's lock may call this.
+    """
+    leftovers = [path for path in folder.glob(f"{STAGING}*") if path.is_dir()]
+    if not leftovers:
+        return
+    known = Contents.files_of(folder)
+    for staging in leftovers:
+        plan = staging / PLAN
+        if plan.is_file():
+            for name in map(str, read_json(plan).get("files", ())):
+                target = folder / name
+                # The plan is data like any other: nothing outside these folders, and no link out of them.
+                if OUR_FILES.fullmatch(name) and target not in known and not target.is_symlink():
+                    target.unlink(missing_ok=True)
+        shutil.rmtree(staging, ignore_errors=True)
+
+
+def _stage(staging: Path, folder: Path, contents: Contents, case: NewCase) -> list[tuple[Path, Path]]:
+    """Write the files of a case into the hidden folder; return where each is and where it belongs."""
+    image = read_image(case)
+    files: list[tuple[Volume, str]] = []
+    if case.mask is not None:
+        # The label goes first: who reads folders alone never finds an image that lacks its label.
+        files.append((read_mask(case, image, contents.numbers(case)), contents.label_file(case.id)))
+    files.append((image, contents.image_file(case.id, case.mask is not None)))
+    for volume, name in files:
+        write_volume(volume, staging / name)
+        _check_place(staging / name, volume.grid, case.id)
+    return [(staging / name, folder / name) for _, name in files]
+
+
+def _check_place(path: Path, grid: Grid, id: str) -> None:
+    """Raise SegToolkitError "geometry-lost" unless a written file lies where the volume lay."""
+    reader = sitk.ImageFileReader()
+    reader.SetFileName(str(path))
+    reader.ReadImageInformation()
+    spacing, origin = reader.GetSpacing(), reader.GetOrigin()
+    direction = np.reshape(reader.GetDirection(), (3, 3))
+    i, j, k = reader.GetSize()
+    found = Grid((k, j, i), spacing, origin, direction, path.name)
+    if not found.same(grid, PLACE_TOLERANCE_VOXELS * min(grid.spacing)):
+        raise SegToolkitError(
+            "geometry-lost",
+            f"The file format cannot say where case {id} lies: it would move by"
+            f" {found.distance(grid):.3g} mm.",
+            "Its origin is too far away or its axes are not at right angles; resample or re-export it first.",
+        )
+
+
+def _check_mode(folder: Path, new: bool, mode: Mode) -> None:
+    if mode == "create" and not new:
+        raise SegToolkitError(
+            "dataset-exists",
+            f"{folder} holds a data set already.",
+            "Append to it, or choose another folder.",
+        )
+    if mode == "append" and new:
+        raise SegToolkitError(
+            "no-dataset",
+            f"{folder} holds no data set to append to.",
+            "Choose another folder, or make a new one.",
+        )
+
+
+def _remove_empty(folder: Path, made: Sequence[Path]) -> None:
+    """Take away the folders that were made for a data set that did not come to be."""
+    with suppress(OSError):
+        (folder / LOCK).unlink(missing_ok=True)
+    for path in (*(folder / name for name in (IMAGES, LABELS, UNLABELLED)), *made):
+        with suppress(OSError):
+            path.rmdir()
+
+
+def _write_failed(folder: Path, error: OSError) -> SegToolkitError:
+    return SegToolkitError(
+        "write-failed",
+        f"No cases could be added to {folder}: {error.strerror or error}.",
+        "Check that you may write there and that the disk is not full; the data set is as it was.",
+    )
