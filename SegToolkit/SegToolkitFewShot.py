@@ -75,6 +75,7 @@ class SegToolkitFewShotWidget(ScriptedLoadableModuleWidget, VTKObservationMixin)
         # nobody's choice, so the panel has let go by then.
         for event in (scene.StartCloseEvent, scene.StartImportEvent):
             self.addObserver(scene, event, self.onSceneStartsChanging)
+        self.addObserver(scene, scene.StartCloseEvent, self.onSceneStartClose)
         for event in (scene.EndCloseEvent, scene.EndImportEvent):
             self.addObserver(scene, event, self.onSceneChanged)
         self.panel.attach()
@@ -95,6 +96,10 @@ class SegToolkitFewShotWidget(ScriptedLoadableModuleWidget, VTKObservationMixin)
         if self.panel is not None:
             self.panel.tearDown()
             self.panel = None
+
+    def onSceneStartClose(self, caller, event):
+        """What is being loaded was meant for this scene."""
+        self.panel.support.stopZip()
 
     def onSceneStartsChanging(self, caller, event):
         """Forget the nodes before they go, or get other contents."""
@@ -135,9 +140,9 @@ class SegToolkitFewShotLogic(ScriptedLoadableModuleLogic):
 
     def getParameterNode(self):
         """The module's choices in the scene (see SegToolkitGui/fewshot/Parameters.py)."""
-        from SegToolkitGui.fewshot.Parameters import FewShotParameters
+        from SegToolkitGui.fewshot.Parameters import openParameters
 
-        return FewShotParameters(self.parameterNodeOfScene())
+        return openParameters(self.parameterNodeOfScene())
 
     def parameterNodeOfScene(self):
         """The MRML node that holds them."""
@@ -160,25 +165,23 @@ class SegToolkitFewShotLogic(ScriptedLoadableModuleLogic):
             axis: 0, 1 or 2: the slice lies across the volume's axis i, j or k.
 
         Raises:
-            SegToolkitGui.Errors.UserError: no slice is given.
+            SegToolkitGui.Errors.UserError: an argument is not what it must be.
         """
-        from SegToolkitGui.Errors import UserError
+        from SegToolkitGui.fewshot import Arguments
         from SegToolkitGui.fewshot.Supports import SupportExample
         from SegToolkitGui.scene.SequenceFrames import currentFrame
 
-        if sliceIndex is None:
-            raise UserError(
-                "no-slice", _("No outlined slice is given."), _("Give sliceIndex, counted from 0.")
-            )
+        Arguments.node(volume, Arguments.VOLUME, "volume")
+        Arguments.node(segmentation, Arguments.SEGMENTATION, "segmentation")
         if segmentIds is None:
             segmentIds = segmentation.GetSegmentation().GetSegmentIDs()
         return SupportExample(
             uid="",
             volumeId=volume.GetID(),
             segmentationId=segmentation.GetID(),
-            segmentIds=tuple(segmentIds),
-            axis=int(axis),
-            index=int(sliceIndex),
+            segmentIds=tuple(Arguments.texts(segmentIds, "segmentIds")),
+            axis=Arguments.axis(axis),
+            index=Arguments.whole(sliceIndex, "sliceIndex"),
             frame=currentFrame(volume),
         )
 
@@ -228,22 +231,26 @@ class SegToolkitFewShotLogic(ScriptedLoadableModuleLogic):
             SegToolkitGui.Errors.UserError: the inputs cannot be used, or (when waiting) the run failed
                 or was cancelled.
         """
+        from SegToolkitGui.fewshot import Arguments
         from SegToolkitGui.fewshot.RunSettings import RunSettings
 
-        volumes = list(inputVolume) if isinstance(inputVolume, (list, tuple)) else [inputVolume]
+        output = outputSegmentation
+        if output is not None:
+            Arguments.node(output, Arguments.SEGMENTATION, "outputSegmentation")
+        Arguments.callback(eventCallback)
         settings = RunSettings(
-            supports=self.supports().items() if supports is None else list(supports),
-            queryIds=[volume.GetID() for volume in volumes if volume is not None],
-            model=model or self.session.machine.model or "",
-            device=device or self.session.machine.device,
-            slices=tuple(slices) if slices is not None else None,
-            structures=list(structures) if structures is not None else None,
-            mode=mode or ("add" if outputSegmentation is not None else "new"),
-            segmentationId=outputSegmentation.GetID() if outputSegmentation is not None else "",
-            keepLargest=keepLargest,
-            asPublished=asPublished,
-            confidence=confidence,
-            acceptLicence=acceptLicence,
+            supports=self.supports().items() if supports is None else Arguments.examples(supports),
+            queryIds=[volume.GetID() for volume in Arguments.volumes(inputVolume)],
+            model=Arguments.text(model, "model"),
+            device=Arguments.text(device, "device") or self.session.device,
+            slices=Arguments.sliceRange(slices) if slices is not None else None,
+            structures=Arguments.texts(structures, "structures") if structures is not None else None,
+            mode=mode or ("add" if output is not None else "new"),
+            segmentationId=output.GetID() if output is not None else "",
+            keepLargest=bool(keepLargest),
+            asPublished=bool(asPublished),
+            confidence=bool(confidence),
+            acceptLicence=bool(acceptLicence),
         )
         return self.start(settings, waitForCompletion, eventCallback)
 

@@ -81,6 +81,17 @@ def newSessionFolder() -> Path:
         ) from error
 
 
+def diskError(error: OSError) -> UserError:
+    """A failure to write or read a file of ours, in a sentence."""
+    return UserError(
+        "disk",
+        _("{path} could not be written or read ({reason}).").format(
+            path=error.filename or _("A temporary file"), reason=error.strerror or error
+        ),
+        _("Make room on that disk, or choose another temporary folder in Slicer's settings."),
+    )
+
+
 def removeFolder(path: Path | str, patience: float = 0.3) -> bool:
     """Remove a folder and all in it. Return whether it is gone.
 

@@ -149,7 +149,12 @@ class WorkerClient:
             try:
                 self._worker.send({**request.body, "id": request.id, "do": request.verb})
             except OSError as error:
-                self._finish(request, None, self._folderError(error))
+                if self._worker.folder.is_dir():
+                    self._finish(request, None, self._folderError(error))
+                else:  # swept away from outside: this worker hears nothing any more
+                    request.sent = False
+                    self._leave(lambda worker: worker.kill())
+                    self._start()
             except (TypeError, ValueError) as error:
                 self._finish(
                     request, None, UserError("invalid-request", _("The request is not valid.") + f" {error}")

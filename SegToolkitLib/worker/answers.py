@@ -29,13 +29,14 @@ MODULES = {
     "dataset_answers": ("dataset_check", "dataset_add"),
     "training_answers": ("methods", "check_settings", "estimate"),
 }
+SIMPLEITK_MEMORY = "Failed to allocate memory"
 MODULE_OF = {verb: module for module, verbs in MODULES.items() for verb in verbs}
 # The library's hints name options of the command line; behind a window other words help.
 HINTS = {
     "licence-not-accepted": "Accept these terms to use the model; you are asked once.",
     "device-missing": "Choose the CPU, or install a PyTorch that fits the GPU and its driver.",
     "unknown-device": "Choose one of the devices that are listed.",
-    "not-finite": "Compute in full precision (float32); if that fails too, the model is damaged.",
+    "result-not-finite": "Compute in full precision (float32); if that fails too, the model is damaged.",
     "planes-differ": "Choose one plane for all volumes.",
     "too-many-structures": "Outline fewer structures at a time.",
     "ct-statistics": "Give mean and deviation of the prepared training scans, on the scale 0 to 255.",
@@ -114,7 +115,7 @@ def told(error: Exception) -> SegToolkitError:
     """The failure as what a person reads; the trace of a fault of ours goes to stderr."""
     if isinstance(error, SegToolkitError):
         return SegToolkitError(error.code, error.message, HINTS.get(error.code, error.hint))
-    if isinstance(error, MemoryError):
+    if isinstance(error, MemoryError) or SIMPLEITK_MEMORY in str(error):
         return SegToolkitError(
             "out-of-memory",
             "There was not enough memory.",
@@ -140,4 +141,6 @@ def told(error: Exception) -> SegToolkitError:
 
 
 def _is_out_of_memory(error: Exception) -> bool:
-    return isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return True
+    return isinstance(error, RuntimeError) and SIMPLEITK_MEMORY in str(error)

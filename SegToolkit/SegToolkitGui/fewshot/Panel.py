@@ -164,7 +164,7 @@ class Panel:
         if not self.session.models:
             return (
                 _("Models are being looked up...")
-                if self.session.client.state != "off"
+                if self.session.workerState != "off"
                 else _("No model could be looked up: see the log.")
             )
         if not self.modelName():

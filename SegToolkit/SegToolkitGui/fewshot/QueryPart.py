@@ -49,7 +49,7 @@ class QueryPart(Part):
             supports=supports,
             queryIds=[node.GetID() for node in volumes],
             model=self.panel.modelName(),
-            device=session.machine.device,
+            device=session.device,
             slices=(parameters.firstSlice, parameters.lastSlice) if self._hasRange() else None,
             structures=[name for name in known if name not in left] if left else None,
             mode=parameters.outputMode if output is not None and parameters.outputMode in MODES else "new",
@@ -183,11 +183,13 @@ class QueryPart(Part):
 
     def onRangeKind(self, index: int) -> None:
         """Whole volume, or a range that starts as the whole."""
-        if not self._free() or self.panel.parameters.queryVolume is None:
+        query = self.panel.parameters.queryVolume if self._free() else None
+        if query is None or query.GetImageData() is None:
+            self.panel.changed()  # takes the choice back
             return
         self.panel.parameters.sliceRange = index == 1
         if index == 1:
-            depth = self.panel.parameters.queryVolume.GetImageData().GetDimensions()[self._axis()]
+            depth = query.GetImageData().GetDimensions()[self._axis()]
             self.panel.parameters.firstSlice = 0
             self.panel.parameters.lastSlice = depth - 1
 

@@ -14,12 +14,12 @@ from pathlib import Path
 
 import qt
 import slicer
-import vtk
 from slicer.i18n import tr as _
 
 from SegToolkitGui import Paths
 from SegToolkitGui.Errors import UserError
 from SegToolkitGui.fewshot.RunSettings import RunSettings
+from SegToolkitGui.fewshot.SceneWatch import SceneWatch
 from SegToolkitGui.fewshot.Session import FewShotSession
 from SegToolkitGui.fewshot.States import State
 from SegToolkitGui.fewshot.Supports import SupportExample, appearanceOf
@@ -81,6 +81,7 @@ class FewShotRun:
         self._previewNodeId = previewNodeId
         self._answer = None
         self._outputs: dict = {}
+        self._names: dict[str, str] = {}  # of volumes, by the paths of their files
         self._task = None
         self._began = 0.0
         self._watch = None
@@ -139,11 +140,11 @@ class FewShotRun:
     def _segmented(self, supports: list[dict], volumeId: str, number: int):
         """One volume, from its export to its result in the scene."""
         image = yield from self._exported(volumeId, currentFrame(self._node(volumeId)))
-        self._setState(State.RUNNING)
+        self._enter(State.RUNNING)
         folder = self._session.newResultFolder()
         try:
             yield from self._asked(self._request(supports, volumeId, image, folder), number)
-            self._setState(State.IMPORTING)
+            self._enter(State.IMPORTING)
             yield from self._imported(volumeId)
         finally:
             Paths.removeFolder(folder)
@@ -161,6 +162,7 @@ class FewShotRun:
         node = self._node(volumeId)
         for attempt in range(3):
             path, export = self._session.exports.pathFor(node, frame)
+            self._names[str(path)] = node.GetName()
             try:
                 while export is not None and not export.step(PIECE_MS):
                     self.progressed.emit(_("preparing"), int(100 * export.fraction), 100)
@@ -174,7 +176,7 @@ class FewShotRun:
 
     def _support(self, example: SupportExample, image: Path, number: int) -> dict:
         path = self._session.folder / "masks" / f"{number}.nrrd"
-        path.parent.mkdir(exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         mask = MaskExport.exportMask(
             self._node(example.segmentationId),
             example.presentSegmentIds(),
@@ -221,7 +223,10 @@ class FewShotRun:
     def _asked(self, request: dict, number: int):
         """Ask the worker for one volume."""
         ask = self._session.client.request
-        outputs = yield from self._wait(lambda answered: ask("segment", request, self._onEvent, answered))
+        try:
+            outputs = yield from self._wait(lambda answered: ask("segment", request, self._onEvent, answered))
+        except UserError as error:
+            raise self._named(error) from None
         self._outputs = outputs
         for note in outputs.get("notes", ()):
             self.logged.emit(note)
@@ -249,13 +254,18 @@ class FewShotRun:
         if undoable:
             self._undoStack.remember(choice.segmentationNode if choice.mode != "new" else None)
         work = ResultImport(outputs, volume, choice, appearanceOf(settings.supports), covered=covered)
-        yield from self._pieces(work)
         made = []
-        if settings.confidence and outputs.get("confidence"):
-            name = _("{name} confidence").format(name=volume.GetName())
-            extra = ConfidenceImport(Path(outputs["confidence"]), volume, name)
-            yield from self._pieces(extra)
-            made.append(extra.volumeNode)
+        try:
+            yield from self._pieces(work)
+            if settings.confidence and outputs.get("confidence"):
+                name = _("{name} confidence").format(name=volume.GetName())
+                extra = ConfidenceImport(Path(outputs["confidence"]), volume, name)
+                yield from self._pieces(extra)
+                made.append(extra.volumeNode)
+        except BaseException:  # cancelled as well: what is in the scene by now is taken out again
+            if undoable:
+                self._undoStack.abandon(work.segmentationNode)
+            raise
         node = work.segmentationNode
         if undoable:
             self._undoStack.finish(node, made)
@@ -285,7 +295,7 @@ class FewShotRun:
     def _choice(self, volume) -> OutputChoice:
         settings = self.settings
         if settings.preview:
-            node = slicer.mrmlScene.GetNodeByID(self._previewNodeId)
+            node = self._node(self._previewNodeId)
             return OutputChoice("replace", node, node.GetName())
         if settings.mode == "new" or settings.segmentation is None:
             name = settings.outputName or _("{name} segmentation").format(name=volume.GetName())
@@ -296,15 +306,18 @@ class FewShotRun:
 
     def _turn(self) -> None:
         """Run the next piece."""
-        if self.over or self._task is None:
+        task = self._task
+        if self.over or task is None:
             return
         try:
-            word = next(self._task)
+            word = next(task)
         except StopIteration:
             self._finish(State.DONE, None)
         except UserError as error:
             cancelled = error.code == "cancelled"
             self._finish(State.CANCELLED if cancelled else State.FAILED, None if cancelled else error)
+        except OSError as error:
+            self._finish(State.FAILED, Paths.diskError(error))
         except Exception as error:  # ours: told, not lost
             logging.exception("SegToolkit: the run failed")
             hint = _("Please report it with the log (Copy report).")
@@ -313,7 +326,9 @@ class FewShotRun:
             )
             self._finish(State.FAILED, UserError("internal", text, hint))
         else:
-            if word != "wait":
+            if self.over:
+                task.close()  # it was ended by somebody whom it told something
+            elif word != "wait":
                 self._timer.start()
 
     def _onEvent(self, event: dict) -> None:
@@ -330,9 +345,8 @@ class FewShotRun:
             self._timer.start()
 
     def _onInputGone(self, text: str) -> None:
-        self._stop(
-            State.FAILED, UserError("input-gone", text, _("Nothing of this run was kept for that volume."))
-        )
+        hint = _("Nothing of this run was kept for that volume.")
+        self._stop(State.FAILED, UserError("input-gone", text, hint))
 
     def _stop(self, state: State, error: UserError | None) -> None:
         if self.over or self.state == State.IDLE:
@@ -347,7 +361,7 @@ class FewShotRun:
         self._timer.stop()
         task, self._task = self._task, None
         if task is not None and state != State.DONE:
-            # Removes the result's folder. ValueError: it is this very task that stops itself.
+            # Removes the result's folder. ValueError: it is this very task that stops itself; see _turn.
             with contextlib.suppress(ValueError):
                 task.close()
         if self._watch is not None:
@@ -357,10 +371,24 @@ class FewShotRun:
         self._setState(state)
         self.finished.emit(self)
 
+    def _enter(self, state: State) -> None:
+        """Go over to another state, unless somebody who was told of something has ended the run."""
+        if not self.over:
+            self._setState(state)
+        if self.over:
+            raise UserError("cancelled", _("Cancelled."))
+
     def _setState(self, state: State) -> None:
         if self.state != state:
             self.state = state
             self.stateChanged.emit(state)
+
+    def _named(self, error: UserError) -> UserError:
+        """The worker's error with the names of volumes in place of our files'."""
+        text, hint = error.text, error.hint
+        for path, name in self._names.items():
+            text, hint = text.replace(path, name), hint.replace(path, name)
+        return UserError(error.code, text, hint, error.details)
 
     @staticmethod
     def _node(nodeId: str):
@@ -370,42 +398,3 @@ class FewShotRun:
                 "input-gone", _("An input of the run is no longer in the scene."), _("Start again.")
             )
         return node
-
-
-class SceneWatch:
-    """Tells when a node that is needed leaves the scene, or when the scene is closed.
-
-    Args:
-        nodeIds: MRML IDs that are needed.
-        onGone: called with a sentence, at most once.
-    """
-
-    def __init__(self, nodeIds: set[str], onGone) -> None:
-        self._ids = nodeIds
-        self._onGone = onGone
-        self._closing = False
-        scene = slicer.mrmlScene
-        self._tags = [
-            scene.AddObserver(slicer.vtkMRMLScene.StartCloseEvent, self._onClose),
-            scene.AddObserver(slicer.vtkMRMLScene.NodeAboutToBeRemovedEvent, self._onRemoved),
-        ]
-        self._scene = scene
-
-    def end(self) -> None:
-        """Stop watching."""
-        for tag in self._tags:
-            self._scene.RemoveObserver(tag)
-        self._tags = []
-
-    def _onClose(self, _caller, _event) -> None:
-        self._tell(_("The scene was closed while the run was under way."))
-
-    @vtk.calldata_type(vtk.VTK_OBJECT)
-    def _onRemoved(self, _caller, _event, node) -> None:
-        if node is not None and node.GetID() in self._ids:
-            self._tell(_("{name} was deleted while the run was under way.").format(name=node.GetName()))
-
-    def _tell(self, text: str) -> None:
-        if self._tags:
-            self.end()
-            self._onGone(text)

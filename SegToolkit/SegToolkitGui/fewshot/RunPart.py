@@ -61,12 +61,12 @@ class RunPart(Part):
     def report(self) -> str:
         """What "Copy report" copies."""
         run, session = self.panel.runner.run, self.panel.session
-        facts = {"Module": "SegToolkitFewShot", "Device": session.machine.device}
+        facts = {"Module": "SegToolkitFewShot", "Device": session.device}
         if self.panel.parameters is not None:
             facts["Model"] = self.panel.modelName()
         if run is not None:
             facts["State"] = run.state.value
-        log = [*session.client.log, *self.strip.logText.splitlines()]
+        log = [*session.workerLog, *self.strip.logText.splitlines()]
         return reportText(run.error if run is not None else None, session.environment, facts, log)
 
     # Showing
@@ -122,7 +122,7 @@ class RunPart(Part):
         if devices != self._devices:
             self._devices = list(devices)
             self.strip.setDevices(devices)
-        self.strip.device = self.panel.session.machine.device
+        self.strip.device = self.panel.session.device
 
     def _resultNode(self):
         run = self.panel.runner.run

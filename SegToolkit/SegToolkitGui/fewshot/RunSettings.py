@@ -11,6 +11,7 @@ from SegToolkitGui.fewshot.Supports import SupportExample, structuresOf
 from SegToolkitGui.scene import Geometry
 
 MODES = ("new", "add", "replace", "merge")
+NAME_LENGTH = 200  # as the worker takes it
 
 
 @dataclass
@@ -114,6 +115,11 @@ class RunSettings:
                     name=example.volume.GetName()
                 )
         known = structuresOf(self.supports)
+        for name in known:
+            if not 0 < len(name) <= NAME_LENGTH:
+                return _(
+                    "An outlined segment has no name, or one of more than {count} letters: rename it."
+                ).format(count=NAME_LENGTH)
         if self.structures is not None:
             if not self.structures:
                 return _("Choose at least one structure to look for.")

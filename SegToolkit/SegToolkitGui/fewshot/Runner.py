@@ -82,6 +82,8 @@ class Runner:
         problem = settings.problem()
         if problem:
             raise UserError("cannot-run", problem)
+        for nodeId in settings.nodeIds():
+            self.keep(slicer.mrmlScene.GetNodeByID(nodeId))
         preview = ""
         if settings.preview:
             preview = self._previewNode(settings).GetID()
@@ -112,6 +114,13 @@ class Runner:
         if node is not None:
             slicer.mrmlScene.RemoveNode(node)
 
+    def keep(self, node) -> None:
+        """Make an ordinary segmentation of the preview, because the person uses it."""
+        if node is not None and node.GetAttribute(PREVIEW_ATTRIBUTE):
+            node.RemoveAttribute(PREVIEW_ATTRIBUTE)
+            node.SetSaveWithScene(True)
+            node.SetName(slicer.mrmlScene.GenerateUniqueName(_("Kept preview")))
+
     def undo(self) -> str:
         """Take the last result back.
 
@@ -119,8 +128,10 @@ class Runner:
             What was done, in a sentence.
 
         Raises:
-            UserError: there is nothing to take back, or it was changed since.
+            UserError: there is nothing to take back, it was changed since, or a run is under way.
         """
+        if self.busy:
+            raise UserError("busy", _("A run is under way."), _("Wait for its end, or cancel it."))
         can, reason = self.undoStack.canUndo()
         if not can:
             raise UserError("cannot-undo", reason)

@@ -38,6 +38,7 @@ class FewShotSession:
         self.devices: list[dict] = []
         self.environment: dict = {}
         self.environmentProblem = ""
+        self.modelsProblem = ""
         self.machine = MachineSettings()
         self.modelsChanged = Signal()
         self.devicesChanged = Signal()
@@ -75,6 +76,9 @@ class FewShotSession:
         """Folder of the files that cross over to the worker; removed with the session."""
         if self._folder is None:
             self._folder = Paths.newSessionFolder()
+        elif not self._folder.is_dir():
+            # Cleaned away from outside. It holds patients' images, so nobody else may look into it.
+            self._folder.mkdir(mode=0o700, parents=True)
         return self._folder
 
     @property
@@ -89,9 +93,25 @@ class FewShotSession:
     @property
     def exports(self) -> ExportCache:
         """Volumes that were written for the worker and have not changed since."""
+        folder = self.folder / "volumes"
         if self._exports is None:
-            self._exports = ExportCache(self.folder / "volumes")
+            self._exports = ExportCache(folder)
         return self._exports
+
+    @property
+    def workerState(self) -> str:
+        """State of the client, "off" while there is none."""
+        return self._client.state if self._client is not None else "off"
+
+    @property
+    def workerLog(self) -> list[str]:
+        """Log of the client, empty while there is none."""
+        return self._client.log if self._client is not None else []
+
+    @property
+    def problem(self) -> str:
+        """Why nothing can be computed here, in a sentence; "" if nothing is known against it."""
+        return self.environmentProblem or self.modelsProblem
 
     def forgetVolumes(self) -> None:
         """Remove the volumes that were written; the scene they came from is closed."""
@@ -120,6 +140,7 @@ class FewShotSession:
         self._failed.clear()
         if self.environmentProblem:
             self.environment, self.environmentProblem = {}, ""
+        self.modelsProblem = ""
 
     def _ask(self, verb: str, body: dict, onFinished) -> None:
         """Ask the worker; an answer that was lost to Cancel counts as not asked."""
@@ -132,7 +153,12 @@ class FewShotSession:
             onFinished(outputs, error)
 
         self._asking.add(verb)
-        self.client.request(verb, body, None, finished)
+        try:
+            client = self.client
+        except UserError as error:  # no temporary folder
+            finished(None, error)
+            return
+        client.request(verb, body, None, finished)
 
     def askModels(self, onFinished=None) -> None:
         """Ask which models there are; modelsChanged follows."""
@@ -141,7 +167,8 @@ class FewShotSession:
             if error is None:
                 self.models = list(outputs["models"])
                 self.modelFolder = outputs.get("folder", "")
-                self.modelsChanged.emit()
+            self.modelsProblem = "" if error is None or error.code == "cancelled" else str(error)
+            self.modelsChanged.emit()
             if onFinished is not None:
                 onFinished(outputs, error)
 
@@ -167,6 +194,13 @@ class FewShotSession:
     def model(self, name: str) -> dict | None:
         """What is known of a usable model."""
         return next((one for one in self.models if one["name"] == name and one["usable"]), None)
+
+    @property
+    def device(self) -> str:
+        """The device chosen on this machine; "auto" if it is no longer there."""
+        chosen = self.machine.device
+        there = not self.devices or any(one["id"] == chosen for one in self.devices)
+        return chosen if there else "auto"
 
     def usableModels(self) -> list[dict]:
         """Models that can be chosen."""

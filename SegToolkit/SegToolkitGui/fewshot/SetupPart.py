@@ -47,14 +47,14 @@ class SetupPart(Part):
         """Why nothing can be computed yet; "" if it can."""
         if self.status is not None and not self.status.ready:
             return _("Something has to be installed first: see the top of the panel.")
-        return self.panel.session.environmentProblem
+        return self.panel.session.problem
 
     def refresh(self) -> None:
         """Show the box if something is missing."""
         ready = self.status is None or self.status.ready
-        problem = self.panel.session.environmentProblem
         if self.panel.shown and self.status is not None and ready:
             self.panel.session.wake()
+        problem = self.panel.session.problem
         self.ui.setupFrame.setVisible(not ready or bool(problem))
         if not ready:
             size = _("Download: {size}.").format(size=self.status.sizeText) if self.status.sizeText else ""

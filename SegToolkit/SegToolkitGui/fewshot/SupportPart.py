@@ -13,6 +13,7 @@ from SegToolkitGui.fewshot.Part import Part
 from SegToolkitGui.fewshot.SupportTable import SupportTable
 from SegToolkitGui.fewshot.SupportZip import SupportZip
 from SegToolkitGui.scene import Geometry, MaskExport, ViewSlice
+from SegToolkitGui.scene.NodeWatch import NodeWatch
 from SegToolkitGui.scene.SequenceFrames import currentFrame
 
 PLANES = {"axial": _("axial"), "coronal": _("coronal"), "sagittal": _("sagittal")}
@@ -32,6 +33,7 @@ class SupportPart(Part):
         self._editorNode = None
         self._known: tuple[str, set[str]] = ("", set())  # segmentation ID, its segments at the last look
         self._told = ""  # why the last click on Add or Draw led to nothing
+        self._watch = NodeWatch(panel.changed)
         self.table = SupportTable(ui.supportTable)
         ui.supportVolumeSelector.connect("currentNodeChanged(vtkMRMLNode*)", self.onVolume)
         ui.supportSegmentSelector.connect("currentNodeChanged(vtkMRMLNode*)", self.onSegmentation)
@@ -64,6 +66,7 @@ class SupportPart(Part):
     def detach(self) -> None:
         """Let go of the scene's nodes."""
         self._watchView(None)
+        self._watch.follow([])
         self.ui.segmentEditor.setActiveEffectByName("")
         # While the scene closes the editor does not follow its node: the brush would go on listening.
         self.ui.segmentEditor.removeViewObservations()
@@ -80,12 +83,17 @@ class SupportPart(Part):
         self.ui.segmentEditor.uninstallKeyboardShortcuts()
         self.ui.segmentEditor.removeViewObservations()
         self._watchView(None)
+        self._watch.follow([])
 
     def tearDown(self) -> None:
         """Stop what is under way."""
         # A reload only hides the old widgets: two editors on one node would both paint.
         self.ui.segmentEditor.setSegmentationNode(None)
         self.ui.segmentEditor.setMRMLSegmentEditorNode(None)
+        self.stopZip()
+
+    def stopZip(self) -> None:
+        """Give up reading or writing a zip."""
         if self.zip is not None:
             self.zip.cancel()
 
@@ -119,6 +127,9 @@ class SupportPart(Part):
         ui.supportReasonLabel.setStyleSheet("" if reason else "color: #c0392b;")
         ui.drawButton.setEnabled(volume is not None and not busy)
         examples = self.panel.supports.items()
+        if self.panel.shown:
+            used = [node for one in examples for node in (one.volume, one.segmentation)]
+            self._watch.follow([volume, segmentation, *used])
         self.table.show(examples)
         chosen = self.table.selected(examples)
         ui.jumpButton.setEnabled(len(chosen) == 1)
@@ -277,6 +288,7 @@ class SupportPart(Part):
                 ),
                 _("Draw the structure on that slice, or go to a slice on which it is outlined."),
             )
+        self.panel.runner.keep(segmentation)
         self.panel.supports.add(volume, segmentation, outlined, *place)
         if parameters.queryVolume is None:
             parameters.queryVolume = parameters.supportVolume

@@ -7,6 +7,7 @@ from slicer.i18n import tr as _
 
 from SegToolkitGui.fewshot.Supports import SupportExample
 from SegToolkitGui.scene import Geometry, MaskExport
+from SegToolkitGui.scene.VolumeExport import fingerprint
 
 COLUMNS = (_("Volume"), _("Slice"), _("Structures"), _("Voxels"))
 
@@ -66,8 +67,18 @@ class SupportTable:
 
     def _count(self, example: SupportExample) -> int:
         """Outlined voxels; counted anew only when the outlines changed."""
-        image = example.volume.GetImageData()
-        key = (example, example.segmentation.GetSegmentation().GetMTime(), image.GetMTime() if image else 0)
+        segmentation = example.segmentation.GetSegmentation()
+        stamps = [segmentation.GetMTime(), fingerprint(example.volume)]
+        for segmentId in example.presentSegmentIds():
+            # The segmentation's own stamp does not tell of strokes of the brush.
+            source = segmentation.GetSegment(segmentId).GetRepresentation(
+                segmentation.GetSourceRepresentationName()
+            )
+            stamps.append(source.GetMTime() if source is not None else 0)
+        for node in (example.volume, example.segmentation):
+            parent = node.GetParentTransformNode()
+            stamps.extend([node.GetTransformNodeID(), parent.GetTransformToWorldMTime() if parent else 0])
+        key = (example, *stamps)
         if key not in self._counted:
             self._counted = {one: n for one, n in self._counted.items() if one[0] != example}
             counts = MaskExport.outlinedVoxels(

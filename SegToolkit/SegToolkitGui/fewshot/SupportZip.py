@@ -5,6 +5,7 @@ The worker packs and unpacks, so that the file is the one that the command line 
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import qt
@@ -138,6 +139,14 @@ class SupportZip:
             self._end(None)
         except UserError as error:
             self._end(error)
+        except OSError as error:
+            self._end(Paths.diskError(error))
+        except Exception as error:  # ours: told, and the buttons do not stay locked
+            logging.exception("SegToolkit: the zip of examples failed")
+            text = _("That failed unexpectedly ({kind}: {error}).").format(
+                kind=type(error).__name__, error=error
+            )
+            self._end(UserError("internal", text, _("Please report it with the log (Copy report).")))
         else:
             if word != "wait":
                 self._timer.start()

@@ -15,6 +15,7 @@ from slicer.i18n import tr as _
 
 from SegToolkitGui.Errors import UserError
 from SegToolkitGui.scene import Geometry
+from SegToolkitGui.scene.SequenceFrames import dataNodeOfFrame
 
 PARAMETER = "SupportExamples"
 ROLE = "support_{uid}_{what}"
@@ -77,6 +78,14 @@ class SupportExample:
         if not self.presentSegmentIds():
             return _("The outlined segments were deleted from {name}: remove this example.").format(
                 name=self.segmentation.GetName()
+            )
+        try:
+            source = dataNodeOfFrame(self.volume, self.frame)
+        except UserError as error:
+            return error.text + " " + _("Remove this example.")
+        if not 0 <= self.index < Geometry.dimensions(source)[self.axis]:
+            return _("{name} has no slice {index} any more: remove this example.").format(
+                name=self.volume.GetName(), index=self.index
             )
         return ""
 
@@ -152,10 +161,10 @@ class SupportList:
     def _records(self) -> list[dict]:
         try:
             records = json.loads(self._node.GetParameter(PARAMETER) or "[]")
-        except ValueError:
-            return []  # a scene made by hand or by another version: better no examples than no panel
-        needed = {"uid", "segments", "axis", "index"}
-        return [one for one in records if isinstance(one, dict) and needed <= set(one)]
+        except (ValueError, RecursionError):
+            records = []
+        # A scene made by hand or by another version: better no examples than no panel.
+        return [one for one in records if _isRecord(one)] if isinstance(records, list) else []
 
     def _write(self, records: list[dict]) -> None:
         self._node.SetParameter(PARAMETER, json.dumps(records))
@@ -179,6 +188,21 @@ class SupportList:
             index=int(record["index"]),
             frame=record.get("frame"),
         )
+
+
+def _isRecord(record) -> bool:
+    """Whether it is an example as ``SupportList.add`` writes it."""
+    if not isinstance(record, dict):
+        return False
+    segments, frame = record.get("segments"), record.get("frame")
+    return (
+        isinstance(record.get("uid"), str)
+        and isinstance(segments, list)
+        and all(isinstance(one, str) for one in segments)
+        and record.get("axis") in (0, 1, 2)
+        and isinstance(record.get("index"), int)
+        and (frame is None or isinstance(frame, int))
+    )
 
 
 def structuresOf(examples) -> list[str]:

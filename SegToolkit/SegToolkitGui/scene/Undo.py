@@ -95,6 +95,17 @@ class UndoStack:
         if self._group is None:
             self._push(step)
 
+    def abandon(self, node) -> None:
+        """The import was given up; ``node`` is its segmentation, None if it did not get that far."""
+        change, self._pending = self._pending, None
+        if change is None or node is None or node.GetScene() is None:
+            return
+        change.node = node
+        if change.before is None:
+            Placement.removeWithDisplay(node.GetScene(), node)
+        else:
+            _restore(change)
+
     def canUndo(self) -> tuple[bool, str]:
         """Whether the last step can be taken back, and why not."""
         while self._steps and all(change.node.GetScene() is None for change in self._steps[-1].changes):

@@ -23,7 +23,7 @@ class ViewSlice:
         axis: 0, 1 or 2: the slice lies across the volume's axis i, j or k; -1 if there is no volume.
         index: number of the slice along that axis, from 0; -1 if there is none.
         tilt: angle in degrees between the view and the volume's slices.
-        problem: "", "tilted", "outside", "nonlinear" or "no-volume".
+        problem: "", "tilted", "outside", "nonlinear", "flat" or "no-volume".
         text: the problem in a sentence, or "".
     """
 
@@ -55,6 +55,9 @@ def sliceInView(sliceNode, volumeNode) -> ViewSlice:
         text = _("{name} lies under a transform that bends it: a flat view does not show one of its slices.")
         return ViewSlice(-1, -1, 0.0, "nonlinear", text.format(name=name))
     matrix = Geometry.ijkToWorld(volumeNode)
+    if not np.all(np.isfinite(matrix)) or np.linalg.matrix_rank(matrix[:3, :3]) < 3:
+        text = _("The voxels of {name} have no size in one direction: check its spacing and its transform.")
+        return ViewSlice(-1, -1, 0.0, "flat", text.format(name=name))
     size = np.array(Geometry.dimensions(volumeNode))
     view = Geometry.toArray(sliceNode.GetSliceToRAS())
     axis, tilt = _axisAcross(matrix, view[:3, 2])
@@ -79,7 +82,7 @@ def alignView(sliceNode, volumeNode) -> ViewSlice:
         What the view shows now; its problem is "" unless the volume cannot be shown.
     """
     before = sliceInView(sliceNode, volumeNode)
-    if before.problem in ("no-volume", "nonlinear"):
+    if before.axis < 0:
         return before
     position = _lookedAt(Geometry.toArray(sliceNode.GetSliceToRAS()), volumeNode)
     if before.problem == "tilted":
@@ -99,7 +102,7 @@ def showSlice(sliceNode, volumeNode, axis: int, index: int) -> ViewSlice:
         What the view shows now.
     """
     now = sliceInView(sliceNode, volumeNode)
-    if now.problem in ("no-volume", "nonlinear"):
+    if now.axis < 0:
         return now
     matrix = Geometry.ijkToWorld(volumeNode)
     if now.axis != axis or now.problem == "tilted":

@@ -85,7 +85,7 @@ class Predictor:
         encoded = torch.cat(features)
         if not torch.isfinite(encoded).all():
             raise SegToolkitError(
-                "not-finite",
+                "result-not-finite",
                 "The network's features are not finite numbers.",
                 "Compute in full precision (--precision float32); if that fails too, the model is damaged.",
             )

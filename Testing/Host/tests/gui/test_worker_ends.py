@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import shutil
 import sys
 import time
 import weakref
@@ -152,6 +153,19 @@ def test_a_callback_may_end_the_process_it_hears_from(newClient, turn, how) -> N
     assert turn(lambda: len(answers.finished) == 2)
     assert answers.codes == ["cancelled", "done"]
     assert turn(lambda: client.state == "idle")
+
+
+def test_a_worker_whose_folder_is_swept_away_is_replaced(newClient, turn, folder) -> None:
+    client, answers = newClient(), Answers()
+    ask(client, "echo", answers)
+    assert turn(lambda: answers.finished)
+    pid = client.pid
+    shutil.rmtree(folder)
+    ask(client, "echo", answers)
+    assert turn(lambda: len(answers.finished) == 2)
+    assert answers.codes == ["done", "done"]
+    assert client.pid != pid
+    assert turn(lambda: not isRunning(pid), seconds=2)
 
 
 def test_two_hundred_requests_leave_nothing_behind(newClient, turn, folder) -> None:
