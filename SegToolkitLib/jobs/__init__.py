@@ -1,1 +1,4 @@
-"""Processes that outlive the window which started them (to come with background training)."""
+"""Trainings that outlive the window that started them: start, watch, stop, resume, queue; docs/jobs.md.
+
+Nothing here imports torch.
+"""

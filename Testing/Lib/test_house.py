@@ -93,7 +93,10 @@ def test_what_a_window_needs_imports_no_torch(module: str) -> None:
 
 
 def test_no_file_is_too_long_to_have_one_subject() -> None:
-    lengths = {str(f.relative_to(ROOT)): len(f.read_text(encoding="utf-8").splitlines()) for f in FILES}
+    window = sorted((ROOT / "SegToolkit").rglob("*.py"))
+    lengths = {
+        str(f.relative_to(ROOT)): len(f.read_text(encoding="utf-8").splitlines()) for f in [*FILES, *window]
+    }
     assert {name: n for name, n in lengths.items() if n > 400} == {}
 
 
