@@ -152,12 +152,29 @@ def _callSlot(receiver: Any, member: str, count: int, *arguments: Any) -> None:
 
 def _readProperty(self: Any, name: str, original: Callable[[Any, str], Any]) -> Any:
     declared = _descriptor(type(self), name)
-    if declared is None and isinstance(self, QtCore.QObject):
-        meta = QtCore.QObject.metaObject(self)
-        if meta.indexOfProperty(name) >= 0:
-            return QtCore.QObject.property(self, name)
+    if declared is None and isinstance(self, QtCore.QObject) and name in _propertyNames(self):
+        return QtCore.QObject.property(self, name)
     value = original(self, name)
     return value() if callable(value) and declared is None else value
+
+
+_PROPERTIES: dict[type, frozenset[str]] = {}
+
+
+def _propertyNames(thing: QtCore.QObject) -> frozenset[str]:
+    """Names of the declared properties.
+
+    Kept by class: PySide's wrapper of a meta object dies with the widget that it was asked of, and is then
+    handed out for the next widget of the class as well.
+    """
+    names = _PROPERTIES.get(type(thing))
+    if names is None:
+        meta = QtCore.QObject.metaObject(thing)
+        if not shiboken6.isValid(meta):
+            meta = type(thing).staticMetaObject
+        names = frozenset(meta.property(i).name() for i in range(meta.propertyCount()))
+        _PROPERTIES[type(thing)] = names
+    return names
 
 
 @functools.cache
@@ -227,7 +244,7 @@ def scriptSet(self: Any, name: str, value: Any, original: Callable[[Any, str, An
     value = values.forType(values.toQt(value), fact.type, f"Property '{name}' of {about.name}")
     if _descriptor(type(self), name) is not None or not isinstance(self, QtCore.QObject):
         original(self, name, value)
-    elif QtCore.QObject.metaObject(self).indexOfProperty(name) < 0:
+    elif name not in _propertyNames(self):
         raise AttributeError(f"{about.name}.{name} exists in Slicer, but not in Qt 6 or the stand-in")
     elif not QtCore.QObject.setProperty(self, name, value) and not _setEnum(self, name, value):
         raise AttributeError(
