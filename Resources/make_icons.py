@@ -96,9 +96,26 @@ def few_shot() -> Image.Image:
     return image
 
 
+def training() -> Image.Image:
+    """A curve that falls over the steps and the best point on it: a training and what it gives."""
+    image, draw = tile()
+    frame = scaled(np.array([[24, 22], [24, 104], [108, 104]]))
+    draw.line(frame, fill=BODY, width=7 * SCALE, joint="curve")
+    x = np.linspace(33, 104, 120)
+    share = (x - x[0]) / (x[-1] - x[0])
+    loss = np.stack([x, 30 + 60 * (1 - np.exp(-3.4 * share))], axis=1)
+    metric = np.stack([x, 92 - 58 * (1 - np.exp(-3.0 * share))], axis=1)
+    for curve, colour in ((loss, SECOND), (metric, FOUND)):
+        for point in curve:  # discs, because wide lines of many pieces get notches
+            draw.polygon(scaled(ellipse(tuple(point), (4.5, 4.5))), fill=colour)
+    outlined(draw, ellipse(tuple(metric[-1]), (10, 10)), FOUND, DRAWN, 5)
+    return image
+
+
 ICONS: dict[str, Callable[[], Image.Image]] = {
     "Resources/SegToolkit.png": extension,
     "SegToolkit/Resources/Icons/SegToolkitFewShot.png": few_shot,
+    "SegToolkit/Resources/Icons/SegToolkitTraining.png": training,
 }
 
 

@@ -38,6 +38,18 @@ def validated(model: type[Model], values: Mapping[str, Any], source: str) -> Mod
         ) from error
 
 
+def problems(model: type[BaseModel], values: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What is wrong with ``values``, field by field: dotted name and a sentence; empty where nothing is."""
+    try:
+        model.model_validate(values)
+    except ValidationError as error:
+        return [
+            (".".join(str(part) for part in one["loc"]), _complaint(model, dict(one)))
+            for one in error.errors(include_url=False)
+        ]
+    return []
+
+
 def read_json(path: Path) -> dict[str, Any]:
     """Read a JSON object from ``path``.
 

@@ -138,7 +138,7 @@ def training(precision: str, steps: int) -> dict[str, Any]:
     sampler = EpisodeSampler([scan], AUGMENTATIONS["sabs_aug"], structures=settings.episodes.structures)
     task = AlpnetTask(build_network("compact", generator_seed=0), sampler, settings, torch.device("cpu"))
     seconds = []
-    for sample in task.samples(0, steps + 1):
+    for sample in task.samples(range(steps + 1)):
         started = time.perf_counter()
         with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bfloat16"):
             result = task.step(sample)

@@ -11,7 +11,7 @@ import traceback
 from collections.abc import Sequence
 
 from SegToolkitLib import __version__
-from SegToolkitLib.cli import demo, models, series, worker
+from SegToolkitLib.cli import dataset, demo, jobs, models, series, worker
 from SegToolkitLib.errors import SegToolkitError
 from SegToolkitLib.events import JsonReporter, Reporter, TerminalReporter
 from SegToolkitLib.methods.registry import METHODS, Command, commands_of
@@ -21,6 +21,7 @@ VERBS = {
     "superpixels": "make pseudo-labels for training without annotations",
     "classmap": "list which slices hold which structure",
     "train": "train a model",
+    "estimate": "estimate the time and memory of a training",
     "evaluate": "test a model by its paper's protocol",
     "segment": "segment volumes with a trained model",
 }
@@ -86,7 +87,14 @@ def _parser() -> argparse.ArgumentParser:
         for method, commands in found.items():
             if verb in commands:
                 _add(methods, method, commands[verb])
-    for name, command in {"models": models.COMMAND, "series": series.COMMAND, "demo": demo.COMMAND}.items():
+    own = {
+        "models": models.COMMAND,
+        "series": series.COMMAND,
+        "dataset": dataset.COMMAND,
+        "jobs": jobs.COMMAND,
+        "demo": demo.COMMAND,
+    }
+    for name, command in own.items():
         _add(verbs, name, command)
     worker.add_arguments(verbs.add_parser("worker", help=worker.HELP, description=worker.HELP.capitalize()))
     return parser

@@ -1,16 +1,23 @@
-"""The methods that there are, and the commands and services each brings."""
+"""The methods that there are, and the commands, services and trainings each brings."""
 
 from __future__ import annotations
 
 import importlib
+import importlib.util
+import pkgutil
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from SegToolkitLib import methods
+from SegToolkitLib.errors import SegToolkitError
 from SegToolkitLib.events import Reporter
+from SegToolkitLib.training import command as training_command
+from SegToolkitLib.training.method import TrainingMethod
 
-METHODS = ("alpnet",)
+# Packages alone: a method's folder may lie beside other files.
+METHODS = tuple(sorted({module.name for module in pkgutil.iter_modules(methods.__path__) if module.ispkg}))
 
 
 @dataclass(frozen=True)
@@ -29,10 +36,50 @@ class Command:
 
 
 def commands_of(method: str) -> dict[str, Command]:
-    """Verb -> command of a method package (its ``commands.COMMANDS``)."""
-    module = importlib.import_module(f"SegToolkitLib.methods.{method}.commands")
-    commands: dict[str, Command] = module.COMMANDS
+    """Verb -> command of a method package (its ``commands.COMMANDS``).
+
+    A method that can be trained has ``train`` and ``estimate``, also where its package brings none.
+    """
+    commands: dict[str, Command] = {}
+    if _has(method, "training"):
+        commands["train"] = Command(
+            "train a model",
+            lambda parser: training_command.add_arguments(parser),
+            lambda options, reporter: training_command.run(training_of(method), options, reporter),
+        )
+        commands["estimate"] = Command(
+            "estimate the time and memory of a training",
+            training_command.add_estimate_arguments,
+            lambda options, reporter: training_command.estimate(training_of(method), options, reporter),
+        )
+    if _has(method, "commands"):
+        commands |= importlib.import_module(f"{methods.__name__}.{method}.commands").COMMANDS
     return commands
+
+
+def trainable() -> list[str]:
+    """Names of the methods that can be trained."""
+    return [method for method in METHODS if _has(method, "training")]
+
+
+def training_of(method: str) -> TrainingMethod:
+    """What a method brings to the training engine (its ``training.METHOD``); imports nothing heavy.
+
+    Raises:
+        SegToolkitError: "unknown-method": there is no such method, or it cannot be trained.
+    """
+    if method not in METHODS or not _has(method, "training"):
+        raise SegToolkitError(
+            "unknown-method",
+            f"There is no method {method!r} that can be trained.",
+            f"The methods are {', '.join(trainable())}.",
+        )
+    found: TrainingMethod = importlib.import_module(f"{methods.__name__}.{method}.training").METHOD
+    return found
+
+
+def _has(method: str, part: str) -> bool:
+    return importlib.util.find_spec(f"{methods.__name__}.{method}.{part}") is not None
 
 
 Verb = Callable[[Mapping[str, Any], Reporter], dict[str, object]]
@@ -55,8 +102,18 @@ class Service(Protocol):
         """Let go of all that is kept: memory ran out."""
 
 
+class _NoService:
+    """Of a method that a window can train, but not use."""
+
+    verbs: Mapping[str, Verb] = {}
+
+    def relieve(self) -> None:
+        """Nothing is kept."""
+
+
 def service_of(method: str) -> Service:
     """A new service of a method package (its ``service.Service``); imports nothing heavy."""
-    module = importlib.import_module(f"SegToolkitLib.methods.{method}.service")
-    service: Service = module.Service()
+    if not _has(method, "service"):
+        return _NoService()
+    service: Service = importlib.import_module(f"{methods.__name__}.{method}.service").Service()
     return service

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import random
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +15,10 @@ import torch
 
 from SegToolkitLib.atomic import replacing
 from SegToolkitLib.errors import SegToolkitError
+
+BEST = "best.pt"
+# What a process that was killed while writing leaves behind (see SegToolkitLib.atomic).
+HALF_WRITTEN = re.compile(r"\.[0-9a-f]{8}\.(\d{8}|best)\.pt")
 
 
 def save_checkpoint(folder: Path, step: int, state: dict[str, Any], keep: int = 2) -> Path:
@@ -22,13 +29,40 @@ def save_checkpoint(folder: Path, step: int, state: dict[str, Any], keep: int = 
         step: number of finished steps.
         state: state dicts and plain values only, so that loading needs no pickled code.
         keep: checkpoints to keep.
+
+    Raises:
+        SegToolkitError: "write-failed", on a full disk for instance; the earlier ones are unchanged.
     """
     path = folder / f"{step:08d}.pt"
-    with replacing(path) as temporary:
-        torch.save({**state, "step": step, "random": random_state()}, temporary)
+    _write(path, {"random": random_state(), **state, "step": step})
     for old in checkpoints(folder)[:-keep]:
         old.unlink(missing_ok=True)
     return path
+
+
+def save_best(folder: Path, step: int, state: dict[str, Any]) -> Path:
+    """Write ``best.pt``, like :func:`save_checkpoint`."""
+    _write(folder / BEST, {"random": random_state(), **state, "step": step})
+    return folder / BEST
+
+
+def sweep(folder: Path) -> None:
+    """Remove what killed processes left half-written; the caller is the only one who writes there."""
+    for path in folder.glob(".*.pt"):
+        if HALF_WRITTEN.fullmatch(path.name):
+            path.unlink(missing_ok=True)
+
+
+def _write(path: Path, state: dict[str, Any]) -> None:
+    with replacing(path) as temporary:
+        try:
+            torch.save(state, temporary)
+        except RuntimeError as error:  # torch's writer does not say what the system complained of
+            if shutil.disk_usage(path.parent).free < 2**20:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from error
+            raise OSError(
+                errno.EIO, "the system refused to write the whole file (a full disk, or a limit of its size)"
+            ) from error
 
 
 def checkpoints(folder: Path) -> list[Path]:
@@ -78,6 +112,12 @@ def random_state() -> dict[str, Any]:
         ],
         "python": [version, list(words), gauss],
     }
+
+
+def best_checkpoint(folder: Path) -> dict[str, Any] | None:
+    """The checkpoint of the best validation, or None where there was none."""
+    path = folder / BEST
+    return load_checkpoint(path) if path.is_file() else None
 
 
 def restore_random_state(state: dict[str, Any]) -> None:

@@ -2,36 +2,43 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import json
 import os
 import platform
 import subprocess
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
-
-import torch
 
 from SegToolkitLib import __version__
 from SegToolkitLib.atomic import write_json
 from SegToolkitLib.errors import SegToolkitError
-from SegToolkitLib.events import Reporter
+from SegToolkitLib.events import plain
 from SegToolkitLib.validation import read_json
+
+# A stop file from before this process was meant for another one.
+STARTED = time.time()
 
 
 class RunFolder:
-    """settings.json, events.jsonl, log.txt, checkpoints/ and result/ of one run.
+    """settings.json, events.jsonl, log.txt, checkpoints/, pictures/ and result/ of one run.
 
     Args:
         path: the folder; made where it does not exist.
+        writes: whether events and log are written; of several processes, one does.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, writes: bool = True) -> None:
         self.path = path
+        self.writes = writes
         self.settings_file = path / "settings.json"
         self.events_file = path / "events.jsonl"
         self.log_file = path / "log.txt"
         self.checkpoints = path / "checkpoints"
+        self.pictures = path / "pictures"
         self.result = path / "result"
         self.stop_file = path / "stop"
 
@@ -41,8 +48,9 @@ class RunFolder:
         path: Path,
         method: str,
         settings: dict[str, Any],
-        data: dict[str, Any],
+        data: dict[str, Any] | None,
         start: dict[str, Any] | None = None,
+        steps: int | None = None,
     ) -> RunFolder:
         """Start a run folder.
 
@@ -50,8 +58,9 @@ class RunFolder:
             path: an empty or missing folder.
             method: name of the method package.
             settings: everything the method needs to run again.
-            data: fingerprint of the data.
+            data: fingerprint of the data; None until they have been read (see :meth:`keep_data`).
             start: where the data lie and what else the run began with, for resuming it.
+            steps: of the whole run, for readers that do not know the method.
 
         Raises:
             SegToolkitError: the folder already holds a run.
@@ -70,6 +79,7 @@ class RunFolder:
             run.settings_file,
             {
                 "method": method,
+                "steps": steps,
                 "settings": settings,
                 "data": data,
                 "start": start or {},
@@ -78,9 +88,13 @@ class RunFolder:
         )
         return run
 
+    def keep_data(self, data: dict[str, Any]) -> None:
+        """Write down the data's fingerprint: from now on the run is one that can only be resumed."""
+        write_json(self.settings_file, {**self.settings(), "data": data})
+
     def refuse_existing(self) -> None:
-        """Raise SegToolkitError if the folder already holds a run."""
-        if self.settings_file.exists():
+        """Raise SegToolkitError if the folder already holds a run that got as far as reading its data."""
+        if self.settings_file.exists() and self.settings().get("data", {}) is not None:
             raise SegToolkitError(
                 "run-exists",
                 f"{self.path} already holds a run.",
@@ -106,10 +120,15 @@ class RunFolder:
         return read_json(self.settings_file)
 
     def event(self, kind: str, **fields: Any) -> None:
-        """Append one JSON line to events.jsonl."""
-        self.path.mkdir(parents=True, exist_ok=True)
-        line = json.dumps({"t": kind, "time": round(time.time(), 3), **fields})
-        with self.events_file.open("a+b") as handle:
+        """Append one JSON line to events.jsonl; what is no finite number becomes null.
+
+        Raises:
+            SegToolkitError: "write-failed".
+        """
+        if not self.writes:
+            return
+        line = json.dumps(plain({"t": kind, "time": round(time.time(), 3), **fields}))
+        with _told(self.events_file), self.events_file.open("a+b") as handle:
             if handle.seek(0, os.SEEK_END):
                 handle.seek(-1, os.SEEK_END)
                 if handle.read(1) != b"\n":
@@ -133,52 +152,58 @@ class RunFolder:
 
     def log(self, text: str) -> None:
         """Append one line to log.txt."""
-        self.path.mkdir(parents=True, exist_ok=True)
-        with self.log_file.open("a", encoding="utf-8") as handle:
+        if not self.writes:
+            return
+        with _told(self.log_file), self.log_file.open("a", encoding="utf-8") as handle:
             handle.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {text}\n")
 
+    def asked_to_stop(self) -> str | None:
+        """ "stop" or "finish", where somebody has put the file ``stop`` into the folder; None otherwise."""
+        try:
+            text = self.stop_file.read_text(encoding="utf-8", errors="replace")
+        except OSError:
+            return None
+        return "finish" if text.strip() == "finish" else "stop"
 
-class LoggedReporter(Reporter):
-    """Passes everything on, and keeps warnings in the run's log.txt.
+    def forget_old_stop(self) -> None:
+        """Remove a stop file that was meant for a process before this one."""
+        with suppress(OSError):
+            if self.stop_file.stat().st_mtime < STARTED:
+                self.stop_file.unlink()
 
-    Args:
-        run: whose log.
-        reporter: who hears of it besides.
-    """
 
-    def __init__(self, run: RunFolder, reporter: Reporter) -> None:
-        self._run, self._reporter = run, reporter
-
-    def progress(self, phase: str, step: int, total: int, **values: Any) -> None:
-        self._reporter.progress(phase, step, total, **values)
-
-    def metric(self, name: str, value: float, **context: Any) -> None:
-        self._reporter.metric(name, value, **context)
-
-    def warning(self, text: str, hint: str = "") -> None:
-        self._run.log(f"Warning: {text} {hint}".rstrip())
-        self._reporter.warning(text, hint)
-
-    def info(self, text: str) -> None:
-        self._reporter.info(text)
-
-    def error(self, error: SegToolkitError) -> None:
-        self._reporter.error(error)
-
-    def done(self, **outputs: Any) -> None:
-        self._reporter.done(**outputs)
+@contextmanager
+def _told(file: Path) -> Iterator[None]:
+    """Make the folder, and tell in a sentence what the system objects to."""
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        yield
+    except OSError as error:
+        raise SegToolkitError(
+            "write-failed",
+            f"{file} could not be written: {error.strerror or error}.",
+            "Check that you may write there and that the disk is not full, then resume the run.",
+        ) from error
 
 
 def provenance() -> dict[str, Any]:
     """Versions and machine kind, for settings.json and model cards."""
     return {
         "segtoolkit": __version__,
-        "torch": torch.__version__,
+        "torch": _version("torch"),
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.machine()}",
         "cores": os.cpu_count(),
         "git_commit": _git_commit(),
     }
+
+
+def _version(package: str) -> str | None:
+    """Version of an installed package, without importing it."""
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
 
 
 def _git_commit() -> str | None:

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -21,9 +21,9 @@ from SegToolkitLib.events import Reporter
 from SegToolkitLib.methods.alpnet.augment import AUGMENTATIONS
 from SegToolkitLib.methods.alpnet.data import EpisodeSampler, Scan
 from SegToolkitLib.methods.alpnet.network import build_network
-from SegToolkitLib.methods.alpnet.run import Start, run_training
 from SegToolkitLib.methods.alpnet.settings import PRESETS, AlpnetSettings
 from SegToolkitLib.methods.alpnet.train import AlpnetTask
+from SegToolkitLib.methods.alpnet.training import METHOD
 from SegToolkitLib.phantom import phantom
 from SegToolkitLib.settings import load
 from SegToolkitLib.training.checkpoint import (
@@ -34,7 +34,10 @@ from SegToolkitLib.training.checkpoint import (
     save_checkpoint,
 )
 from SegToolkitLib.training.loop import LoopOptions, StepResult, train
-from SegToolkitLib.training.run_folder import LoggedReporter, RunFolder
+from SegToolkitLib.training.reporting import LoggedReporter
+from SegToolkitLib.training.run_folder import RunFolder
+from SegToolkitLib.training.session import run_training
+from SegToolkitLib.training.start import Start
 from SegToolkitLib.volume import write_volume
 
 SMALL = [
@@ -250,8 +253,8 @@ class Plain:
         self.optimiser = torch.optim.SGD(self.network.parameters(), 0.1)
         self.scheduler = torch.optim.lr_scheduler.StepLR(self.optimiser, 1, 0.5)
 
-    def samples(self, first: int, last: int) -> Iterator[float | None]:
-        yield from self.given[first:last]
+    def samples(self, numbers: Sequence[int]) -> Iterator[float | None]:
+        yield from (self.given[number] for number in numbers)
 
     def step(self, sample: float | None) -> StepResult:
         if sample is None:
@@ -395,7 +398,7 @@ def test_a_run_resumes_from_its_folder_alone_and_its_card_tells_how_it_began(
     run = RunFolder(tmp_path / "run")
     start = run.settings()["start"]
     assert start["dataset"] == str(data)
-    assert start["superpixels"] == str(tmp_path / "sp")
+    assert start["places"] == {"superpixels": str(tmp_path / "sp")}
     assert start["threads"] == torch.get_num_threads()
     (run.checkpoints / "00000004.pt").unlink()
     again = ["train", "alpnet", "--run", str(run.path), "--resume"]
@@ -447,10 +450,10 @@ def test_a_resumed_run_neither_loads_coco_again_nor_warns_of_random_weights(
     )
     folder = tmp_path / "run"
     ears = _Ears(folder / "stop")
-    assert run_training(folder, settings, Start(str(data)), CPU, ears) is None
+    assert run_training(METHOD, folder, settings, Start(str(data)), CPU, ears) is None
     assert sum("random weights" in text for text in ears.heard) == 1
     assert "random weights" in RunFolder(folder).log_file.read_text()
-    assert run_training(folder, None, Start(), CPU, ears, resume=True) is not None
+    assert run_training(METHOD, folder, None, Start(), CPU, ears, resume="must") is not None
     assert sum("random weights" in text for text in ears.heard) == 1
 
 

@@ -16,26 +16,10 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
 
+from SegToolkitLib.methods.alpnet.augment_ranges import AUGMENTATIONS as AUGMENTATIONS
+from SegToolkitLib.methods.alpnet.augment_ranges import AugmentRanges as AugmentRanges
+
 Array = NDArray[np.float32]
-
-
-@dataclass(frozen=True)
-class AugmentRanges:
-    """Ranges of the uniform draws; angles in degrees, shifts in pixels, elastic sigma in pixels."""
-
-    rotate: float
-    shift: float
-    shear: float
-    zoom: tuple[float, float]
-    elastic_alpha: float
-    elastic_sigma: float
-    gamma: tuple[float, float]
-
-
-AUGMENTATIONS = {
-    "sabs_aug": AugmentRanges(5, 5, 5, (0.9, 1.2), 10, 5, (0.5, 1.5)),
-    "aug_v3": AugmentRanges(30, 30, 30, (0.8, 1.3), 20, 5, (0.2, 1.8)),
-}
 
 
 @dataclass(frozen=True)

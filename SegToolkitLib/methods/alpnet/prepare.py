@@ -17,7 +17,7 @@ from SegToolkitLib.dataset.batch import Progress, for_each_case, raise_failures
 from SegToolkitLib.dataset.check_picture import check_picture
 from SegToolkitLib.dataset.dataset import Dataset
 from SegToolkitLib.dataset.description import FILE_NAME
-from SegToolkitLib.dataset.record import PreparedRecord, prepared_files
+from SegToolkitLib.dataset.record import PreparedRecord, locked, prepared_files
 from SegToolkitLib.dataset.sources import (
     RawCase,
     Source,
@@ -46,6 +46,7 @@ from SegToolkitLib.methods.alpnet.prepare_steps import (
     resampled_size,
     window_to_255,
 )
+from SegToolkitLib.sharding import WHOLE, Shard
 from SegToolkitLib.volume import Volume, check_label, check_range, write_volume
 
 __all__ = [
@@ -136,7 +137,8 @@ def prepare_dataset(
     workers: int | None = None,
     progress: Progress | None = None,
     overwrite: bool = False,
-) -> Dataset:
+    shard: Shard = WHOLE,
+) -> Dataset | None:
     """Prepare every case of a source into a folder that training and evaluation read.
 
     The folder gets ``image_<id>.nii.gz``, ``label_<id>.nii.gz``, dataset.json, classmap_1.json (where
@@ -152,9 +154,10 @@ def prepare_dataset(
         workers: processes; None takes one a core.
         progress: called with (done, total, text).
         overwrite: prepare anew what the folder holds from other settings.
+        shard: prepare this part of the cases only; other processes may prepare the others meanwhile.
 
     Returns:
-        The prepared data set.
+        The prepared data set, as far as it is there; None where nothing is yet.
 
     Raises:
         SegToolkitError: no scans; settings for another modality; a folder prepared with other settings
@@ -166,27 +169,31 @@ def prepare_dataset(
     _check(raw, folder, settings)
     made_by = {"source": source, "settings": settings.model_dump(mode="json")}
     record = PreparedRecord.open(folder, made_by, overwrite)
-    prints = {case.id: fingerprint(files_of(case)) for case in raw.cases}
+    cases = shard.of(raw.cases)
+    prints = {case.id: fingerprint(files_of(case)) for case in cases}
     jobs = {
         case.id: _Job(case, folder, settings)
-        for case in raw.cases
+        for case in cases
         if not record.is_current(case.id, prints[case.id])
     }
 
     def keep(id: str, facts: dict[str, Any]) -> None:
         record.keep(id, {**facts, "fingerprint": prints[id]})
 
-    ready = len(raw.cases) - len(jobs)
+    ready = len(cases) - len(jobs)
     if progress is not None:
-        progress(ready, len(raw.cases), f"{ready} cases are ready already")
+        progress(ready, len(cases), f"{ready} cases are ready already")
     failures = for_each_case(_prepare_case, jobs, keep, workers, progress, ready)
-    ids = [id for id in record.cases if prepared_files(folder, id)[0].is_file()]
     try:
-        if ids:
-            _finish(raw, folder, settings, ids)
+        # The last of several processes finds all cases here, and describes them all.
+        with locked(folder):
+            record.read_others()
+            ids = [id for id in record.cases if prepared_files(folder, id)[0].is_file()]
+            if ids:
+                _finish(raw, folder, settings, ids)
     finally:
-        raise_failures(failures, len(raw.cases), "prepared")
-    return Dataset.open(folder)
+        raise_failures(failures, len(cases), "prepared")
+    return Dataset.open(folder) if ids or shard.is_whole else None
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from SegToolkitLib.methods.alpnet.segment import FOLLOW, REJECT, FewShotSegmente
 from SegToolkitLib.methods.alpnet.slices import Plane
 from SegToolkitLib.methods.alpnet.support_set import SupportItem
 from SegToolkitLib.methods.alpnet.support_use import add_item, open_support_sets, plane_of
+from SegToolkitLib.sharding import WHOLE, Shard
 from SegToolkitLib.volume import (
     Segmentation,
     Volume,
@@ -84,8 +85,13 @@ class SegmentJob:
     ask: Callable[[str], bool] | None = None
 
 
-def segment_files(job: SegmentJob, reporter: Reporter) -> dict[str, object]:
+def segment_files(job: SegmentJob, reporter: Reporter, shard: Shard = WHOLE) -> dict[str, object]:
     """Read, segment, write.
+
+    Args:
+        job: what to segment with what.
+        reporter: hears of progress.
+        shard: segment this part of the queries only; what all of them would write is checked all the same.
 
     Returns:
         For each query the written file, the suggested next slice and the seconds taken.
@@ -94,6 +100,10 @@ def segment_files(job: SegmentJob, reporter: Reporter) -> dict[str, object]:
         SegToolkitError: an input is unusable. Results of earlier queries stay.
     """
     targets = _targets(job)
+    if not shard.is_whole:
+        job, targets = replace(job, queries=shard.of(job.queries)), shard.of(targets)
+    if not job.queries:
+        return {"results": []}
     with open_support_sets(job.support_sets) as items:
         return _segment(replace(job, plane=plane_of(items, job.plane)), items, targets, reporter)
 

@@ -9,8 +9,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
-from SegToolkitLib.methods.alpnet.augment import AUGMENTATIONS
+from SegToolkitLib.methods.alpnet.augment_ranges import AUGMENTATIONS
 from SegToolkitLib.settings import Settings
+from SegToolkitLib.training.settings import TrainingSettings
 
 Width = Annotated[int, Field(ge=1, le=4096)]
 
@@ -84,21 +85,17 @@ class DataSettings(Settings):
     )
 
 
-class AlpnetSettings(Settings):
+class AlpnetSettings(TrainingSettings):
     """Everything a training run needs besides the data."""
 
     network: NetworkSettings = NetworkSettings()
     optimiser: OptimiserSettings = OptimiserSettings()
     episodes: EpisodeSettings = EpisodeSettings()
     data: DataSettings = DataSettings()
-    seed: int = Field(default=1234, ge=0, le=2**32 - 1)
-    precision: Literal["auto", "float32", "bfloat16", "float16"] = Field(
-        default="auto", description="auto: mixed precision on a GPU, float32 on a CPU"
-    )
-    workers: int = Field(default=0, ge=0, le=64, description="processes that draw episodes")
-    snapshot_every: int = Field(default=1000, ge=1, description="steps between two checkpoints")
-    log_every: int = Field(default=100, ge=1, description="steps between two logged means")
-    max_skip_share: float = Field(default=0.2, gt=0, le=1, description="of the last 100 steps' episodes")
+
+    @property
+    def total_steps(self) -> int:
+        return self.optimiser.steps
 
 
 PRESETS: dict[str, AlpnetSettings] = {

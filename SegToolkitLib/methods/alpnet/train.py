@@ -6,9 +6,10 @@ Source: Ouyang et al., ECCV 2020, section 4.1; released training script.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -20,19 +21,20 @@ from SegToolkitLib.methods.alpnet.loss import Pooling, episode_loss
 from SegToolkitLib.methods.alpnet.network import ALPNet
 from SegToolkitLib.methods.alpnet.prototypes import NoPrototypeError
 from SegToolkitLib.methods.alpnet.settings import AlpnetSettings, OptimiserSettings
-from SegToolkitLib.training.loop import StepResult
+from SegToolkitLib.methods.alpnet.validation import UPRIGHT, Example, episodes_picture, validate
+from SegToolkitLib.training.task import StepResult
 
 NO_PROTOTYPE = "no pooling window lies wholly in the background of the support or of the predicted query"
 
 
-class _Steps(Dataset[list[Episode]]):
-    """The episodes of step n, for n = 0, 1, 2, ..."""
+class _Samples(Dataset[list[Episode]]):
+    """The episodes of sample n, for n = 0, 1, 2, ..."""
 
     def __init__(self, sampler: EpisodeSampler, pairs: int) -> None:
         self.sampler, self.pairs = sampler, pairs
 
-    def __getitem__(self, step: int) -> list[Episode]:
-        return [self.sampler.draw(step * self.pairs + index) for index in range(self.pairs)]
+    def __getitem__(self, number: int) -> list[Episode]:
+        return [self.sampler.draw(number * self.pairs + index) for index in range(self.pairs)]
 
 
 @dataclass
@@ -44,12 +46,16 @@ class AlpnetTask:
         sampler: draws the episodes.
         settings: of the run.
         device: where to train.
+        held_out: episodes of the validation; none does not validate.
+        flips: rows and columns that pictures show reversed.
     """
 
     network: ALPNet
     sampler: EpisodeSampler
     settings: AlpnetSettings
     device: torch.device
+    held_out: Sequence[Episode] = ()
+    flips: tuple[bool, bool] = UPRIGHT
 
     def __post_init__(self) -> None:
         self.network.to(self.device)
@@ -57,14 +63,15 @@ class AlpnetTask:
         self.network.to(memory_format=self._memory_format)  # type: ignore[call-overload]
         self.optimiser = build_optimiser(self.network, self.settings.optimiser)
         self.scheduler = build_scheduler(self.optimiser, self.settings.optimiser)
+        self._examples: list[Example] = []
         self._pooling = Pooling((self.settings.network.train_window,) * 2, self.settings.network.threshold)
 
-    def samples(self, first: int, last: int) -> Iterator[list[Episode]]:
-        """Episodes of the steps, drawn ahead by worker processes where there are any."""
+    def samples(self, numbers: Sequence[int]) -> Iterator[list[Episode]]:
+        """Episodes of the samples of these numbers, drawn ahead by worker processes where there are any."""
         loader = DataLoader(
-            _Steps(self.sampler, self.settings.optimiser.pairs_per_step),
+            _Samples(self.sampler, self.settings.optimiser.pairs_per_step),
             batch_size=None,
-            sampler=range(first, last),
+            sampler=numbers,
             num_workers=self.settings.workers,
             multiprocessing_context="spawn" if self.settings.workers else None,
             collate_fn=_as_it_is,
@@ -107,6 +114,22 @@ class AlpnetTask:
         seg, align = torch.stack(segmentation).mean(), torch.stack(alignment).mean()
         values = {"loss": float(seg.detach()), "alignment_loss": float(align.detach())}
         return StepResult(seg + align, values, episodes, skipped, NO_PROTOTYPE)
+
+    def validate(self) -> dict[str, float]:
+        """Mean loss and Dice of fixed superpixel episodes of the held-out scans; empty without any."""
+        self._examples = []
+        if not self.held_out:
+            return {}
+        figures, self._examples = validate(
+            self.network, self.held_out, self._pooling, self.settings, self.device
+        )
+        return figures
+
+    def pictures(self, folder: Path, step: int) -> list[Path]:
+        """A few of the validation's episodes, with truth and prediction."""
+        if not self._examples:
+            return []
+        return [episodes_picture(self._examples, folder / f"{step:08d}.png", self.flips)]
 
     def extra_state(self) -> dict[str, Any]:
         """The passengers of the COCO weights, which are no part of the network's own state."""

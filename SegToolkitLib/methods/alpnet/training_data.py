@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from SegToolkitLib.dataset.dataset import Dataset
-from SegToolkitLib.dataset.folds import FoldSplit, fold_split
+from SegToolkitLib.dataset.folds import FoldSplit
 from SegToolkitLib.dataset.record import FILE_NAME as PREPARED_FILE
 from SegToolkitLib.errors import SegToolkitError
 from SegToolkitLib.events import Reporter
@@ -98,7 +98,7 @@ def load_training_data(
             id,
             normalisation(volumes[id].voxels)[:, :rows, :columns],
             tuple(labels.voxels[:, :rows, :columns] for labels in maps[id]),
-            frozenset(_excluded_slices(dataset, id, settings.data)),
+            frozenset(excluded_slices(dataset, id, settings.data)),
         )
         for id, (rows, columns) in sizes.items()
     ]
@@ -115,8 +115,7 @@ def split_of(dataset: Dataset, settings: DataSettings) -> FoldSplit | None:
     """The fold's split, or None where every volume trains."""
     if settings.fold is None:
         return None
-    borders = dataset.description.borders(len(dataset.ids))
-    return fold_split(dataset.ids, borders, settings.fold, settings.n_support)
+    return dataset.split(settings.fold, settings.n_support)
 
 
 def superpixel_settings(dataset: Dataset, settings: DataSettings) -> list[SuperpixelSettings]:
@@ -132,7 +131,7 @@ def superpixel_settings(dataset: Dataset, settings: DataSettings) -> list[Superp
     ]
 
 
-def _excluded_slices(dataset: Dataset, id: str, settings: DataSettings) -> Sequence[int]:
+def excluded_slices(dataset: Dataset, id: str, settings: DataSettings) -> Sequence[int]:
     """Slices that hold an excluded structure (setting 2)."""
     if settings.setting == 1:
         if settings.exclude:

@@ -8,6 +8,7 @@ from typing import Any
 
 from SegToolkitLib.events import Reporter
 from SegToolkitLib.methods.registry import Command
+from SegToolkitLib.sharding import add_shard
 
 
 def _add_arguments(parser: ArgumentParser) -> None:
@@ -36,6 +37,7 @@ def _add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--overwrite", action="store_true", help="replace what was prepared with other settings"
     )
+    add_shard(parser, "cases")
 
 
 def _run(options: Namespace, reporter: Reporter) -> dict[str, object]:
@@ -58,7 +60,11 @@ def _run(options: Namespace, reporter: Reporter) -> dict[str, object]:
         workers=options.workers,
         progress=lambda done, total, text: reporter.progress("preparing", done, total, case=text),
         overwrite=options.overwrite,
+        shard=options.shard,
     )
+    if dataset is None:
+        reporter.info(f"There are no cases for part {options.shard}.")
+        return {"folder": str(options.output), "cases": []}
     reporter.info(f"{len(dataset.cases)} cases lie in {dataset.folder}; look at check.png there.")
     return {"folder": str(dataset.folder), "cases": dataset.ids}
 

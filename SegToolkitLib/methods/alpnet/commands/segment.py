@@ -8,6 +8,7 @@ from pathlib import Path
 from SegToolkitLib.cli.options import add_device, add_model, ask_in_terminal, slice_range
 from SegToolkitLib.events import Reporter
 from SegToolkitLib.methods.registry import Command
+from SegToolkitLib.sharding import add_shard
 
 SUPPORT_HELP = (
     "an outlined volume: image, mask (label map or .seg.nrrd), and the outlined slices such as 12 or 5,12,20"
@@ -75,35 +76,34 @@ def _add_arguments(parser: ArgumentParser) -> None:
     )
     parser.add_argument("--overlay", type=Path, metavar="PNG", help="also draw the result over the image")
     parser.add_argument("--batch", type=int, default=8, help="slices encoded at once")
+    add_shard(parser, "queries")
     add_device(parser)
 
 
 def _run(options: Namespace, reporter: Reporter) -> dict[str, object]:
     from SegToolkitLib.methods.alpnet.segment_files import SegmentJob, SupportFile, segment_files
 
-    return segment_files(
-        SegmentJob(
-            model=options.model,
-            supports=[SupportFile.parse(words) for words in options.support],
-            support_sets=options.support_set,
-            queries=[Path(q) for q in options.query],
-            out=options.out,
-            structures=options.structures,
-            slices=options.slices,
-            plane=options.plane,
-            series=options.series,
-            keep_largest=options.keep_largest,
-            as_published=options.as_published,
-            confidence=options.confidence,
-            overlay=options.overlay,
-            batch=options.batch,
-            device=options.device,
-            precision=options.precision,
-            accept_licence=options.accept_licence,
-            ask=ask_in_terminal(),
-        ),
-        reporter,
+    job = SegmentJob(
+        model=options.model,
+        supports=[SupportFile.parse(words) for words in options.support],
+        support_sets=options.support_set,
+        queries=[Path(query) for query in options.query],
+        out=options.out,
+        structures=options.structures,
+        slices=options.slices,
+        plane=options.plane,
+        series=options.series,
+        keep_largest=options.keep_largest,
+        as_published=options.as_published,
+        confidence=options.confidence,
+        overlay=options.overlay,
+        batch=options.batch,
+        device=options.device,
+        precision=options.precision,
+        accept_licence=options.accept_licence,
+        ask=ask_in_terminal(),
     )
+    return segment_files(job, reporter, options.shard)
 
 
 COMMAND = Command("find structures that are outlined on a few slices", _add_arguments, _run)

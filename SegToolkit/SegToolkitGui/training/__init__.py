@@ -1,0 +1,1 @@
+"""The training module's panel, part by part."""
