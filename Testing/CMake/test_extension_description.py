@@ -29,7 +29,11 @@ FIELDS = {
     "enabled": bool,
     "tier": int,
 }
-ICONS = ["Resources/SegToolkit.png", "SegToolkit/Resources/Icons/SegToolkitFewShot.png"]
+ICONS = [
+    "Resources/SegToolkit.png",
+    "SegToolkit/Resources/Icons/SegToolkitFewShot.png",
+    "SegToolkit/Resources/Icons/SegToolkitTraining.png",
+]
 
 
 def setting(name: str) -> str:

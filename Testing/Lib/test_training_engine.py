@@ -135,7 +135,26 @@ def test_stop_and_keep_best_ends_with_a_result_and_stop_with_none(tmp_path: Path
     assert [event["step"] for event in events(folder, "stopped")] == [6]
     assert not (folder / "stop").exists()
     assert run_toy(folder, "must")
+    run_toy(tmp_path / "whole")
+    assert losses(folder) == losses(tmp_path / "whole")
     assert len(losses(folder)) == 12
+
+
+def test_a_loader_that_draws_a_seed_of_its_own_changes_nothing_for_a_resumed_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kind = type(toy().trial(toy_settings(), None, torch.device("cpu")))
+    plain = kind.samples
+
+    def loader(task: Any, numbers: Any) -> Any:
+        torch.rand(1)  # as torch's DataLoader does when it is first asked
+        yield from plain(task, numbers)
+
+    monkeypatch.setattr(kind, "samples", loader)
+    run_toy(tmp_path / "parts", reporter=StopAt(tmp_path / "parts", 6))
+    run_toy(tmp_path / "parts", "must")
+    run_toy(tmp_path / "whole")
+    assert losses(tmp_path / "parts") == losses(tmp_path / "whole")
 
 
 def test_a_run_stops_while_its_data_are_prepared_and_goes_on_from_the_start(tmp_path: Path) -> None:

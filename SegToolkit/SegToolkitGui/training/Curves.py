@@ -188,7 +188,7 @@ class Curves:
 
     def _makeNodes(self) -> None:
         for name, title in CHARTS.items():
-            chart = self._added("vtkMRMLPlotChartNode", title)
+            chart = self._hidden("vtkMRMLPlotChartNode", title)
             chart.SetTitleVisibility(False)
             chart.SetXAxisTitle(_("step"))
             chart.SetYAxisTitle(title)
@@ -200,31 +200,33 @@ class Curves:
             if name == METRICS:
                 chart.SetYAxisRangeAuto(False)
                 chart.SetYAxisRange(0.0, 1.0)
-            self._charts[name] = chart
+            self._charts[name] = slicer.mrmlScene.AddNode(chart)
         node = slicer.vtkMRMLPlotViewNode()
         node.SetLayoutName("SegToolkitTraining")
         node.SetLayoutLabel(_("Training"))
         # Else the view follows whatever chart is shown elsewhere.
         node.SetDoPropagatePlotChartSelection(False)
-        self._viewNode = self._added(node, _("Training curves"))
+        # A view with an owner is left alone by the layout manager; the owner may be any node.
+        node.SetAndObserveParentLayoutNodeID(self._charts[LOSS].GetID())
+        self._viewNode = slicer.mrmlScene.AddNode(self._hidden(node, _("Training curves")))
         self.plotWidget.setMRMLScene(slicer.mrmlScene)
         self.plotWidget.setMRMLPlotViewNode(self._viewNode)
         self._refresh()
 
-    def _added(self, what: Any, name: str) -> Any:
-        """Add a node that nobody but this object is to see; ``what`` is a class name or the view's node."""
-        scene = slicer.mrmlScene
+    def _hidden(self, what: Any, name: str) -> Any:
+        """A node that nobody but this object is to see; ``what`` is a class name or the view's node.
+
+        It is set up before it goes into the scene: afterwards each setter would be an event for every node
+        selector of the application.
+        """
         node = what
         if isinstance(what, str):
-            node = scene.CreateNodeByClass(what)
+            node = slicer.mrmlScene.CreateNodeByClass(what)
             node.UnRegister(None)
         node.SetName(name)
         node.SetHideFromEditors(True)
         node.SetSaveWithScene(False)
-        if "PlotView" in node.GetClassName():
-            # A view with an owner is left alone by the layout manager; the owner may be any node.
-            node.SetAndObserveParentLayoutNodeID(self._charts[LOSS].GetID())
-        return scene.AddNode(node)
+        return node
 
     def _removeNodes(self) -> None:
         for curves in self._runs.values():
@@ -275,7 +277,7 @@ class Curves:
         """Append the new rows, or fill the table anew where rows were thinned out or dropped."""
         data = curve.data
         if curve.table is None:
-            curve.table = self._added("vtkMRMLTableNode", name)
+            curve.table = slicer.mrmlScene.AddNode(self._hidden("vtkMRMLTableNode", name))
         table = curve.table.GetTable()
         if curve.changes == data.changes and curve.rows == len(data):
             return
@@ -325,12 +327,12 @@ class Curves:
     def _seriesOf(self, curve: Curve, name: str) -> Any:
         node = curve.series.get(name)
         if node is None:
-            node = self._added("vtkMRMLPlotSeriesNode", name)
+            node = self._hidden("vtkMRMLPlotSeriesNode", name)
             node.SetPlotType(slicer.vtkMRMLPlotSeriesNode.PlotTypeScatter)  # the type that has an x column
             node.SetXColumnName(STEP)
             node.SetYColumnName(name)
             node.SetAndObserveTableNodeID(curve.table.GetID())
-            curve.series[name] = node
+            node = curve.series[name] = slicer.mrmlScene.AddNode(node)
         return node
 
     def _style(self, node: Any, runNumber: int, number: int, kind: str) -> None:

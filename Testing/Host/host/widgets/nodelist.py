@@ -25,6 +25,10 @@ class NodeFilter:
         self.showHidden = False
         self.attributes: dict[str, dict[str, str | None]] = {}
 
+    def concerns(self, node: Any) -> bool:
+        """Say whether a node could be shown now or after a change of it: its class never changes."""
+        return not self.nodeTypes or any(node.IsA(nodeType) for nodeType in self.nodeTypes)
+
     def accepts(self, node: Any) -> bool:
         if node is None or (node.GetHideFromEditors() and not self.showHidden):
             return False
@@ -79,7 +83,7 @@ class NodeList(QObject):
             self._observations.add(scene, vtkMRMLScene.EndImportEvent, self._fillAnew)
             self._observations.add(scene, vtkMRMLScene.EndRestoreEvent, self.refresh)
             for node in scene.GetNodes():
-                self._observations.add(node, "ModifiedEvent", self.refresh)
+                self._observations.add(node, "ModifiedEvent", self._onModified, caller=True)
         self.refresh()
 
     def setBefore(self, texts: list[str]) -> None:
@@ -157,8 +161,13 @@ class NodeList(QObject):
         self.removed.emit()
 
     def _onAdded(self, node: Any) -> None:
-        self._observations.add(node, "ModifiedEvent", self.refresh)
-        self.refresh()
+        self._observations.add(node, "ModifiedEvent", self._onModified, caller=True)
+        self._onModified(node)
+
+    def _onModified(self, node: Any) -> None:
+        # The real model looks at the one node too, and not at the whole scene.
+        if self.filter.concerns(node):
+            self.refresh()
 
     def _onRemoving(self, node: Any) -> None:
         self._observations.drop(node)

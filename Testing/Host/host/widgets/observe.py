@@ -21,8 +21,10 @@ class Observations:
         entries = self._entries
         owner.destroyed.connect(lambda *_: _removeAll(entries))
 
-    def add(self, subject: Any, event: Any, method: Callable, callData: bool = False) -> None:
-        """Call `method()` (or `method(object)` with call data) whenever `subject` sends `event`."""
+    def add(
+        self, subject: Any, event: Any, method: Callable, callData: bool = False, caller: bool = False
+    ) -> None:
+        """Call `method()` whenever `subject` sends `event`; `method(object)` with call data or the caller."""
         if subject is None:
             return
         reference = weakref.WeakMethod(method)
@@ -32,10 +34,10 @@ class Observations:
             if target is not None:
                 target(data)
 
-        def withoutObject(*_: Any) -> None:
+        def withoutObject(sender: Any, *_: Any) -> None:
             target = reference()
             if target is not None:
-                target()
+                target(*([sender] if caller else []))
 
         if callData:
             withObject.CallDataType = vtk.VTK_OBJECT
