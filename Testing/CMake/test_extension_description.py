@@ -134,5 +134,6 @@ def test_icons_stand_out_at_16_pixels(name: str, theme: tuple[int, int, int]) ->
     ground = np.array(theme) @ [0.299, 0.587, 0.114]
     assert (np.abs(brightness - ground) > 25).mean() > 0.5
     assert brightness[4:12, 4:12].std() > 25
-    # The structure that was found, in orange.
-    assert ((shown[..., 0] > 190) & (shown[..., 2] < 110)).sum() >= 20
+    # The structure that was found, or the curve of what is learnt, in orange.
+    least = 12 if "Training" in name else 20
+    assert ((shown[..., 0] > 190) & (shown[..., 2] < 110)).sum() >= least
