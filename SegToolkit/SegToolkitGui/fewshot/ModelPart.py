@@ -9,7 +9,7 @@ import slicer
 from slicer.i18n import tr as _
 
 from SegToolkitGui.Errors import UserError
-from SegToolkitGui.fewshot.Part import Part
+from SegToolkitGui.Part import Part
 
 
 def statistics(text: str) -> tuple[float, float]:

@@ -12,10 +12,10 @@ from SegToolkitGui.Errors import UserError
 from SegToolkitGui.fewshot.ModelPart import ModelPart
 from SegToolkitGui.fewshot.QueryPart import QueryPart
 from SegToolkitGui.fewshot.RunPart import RunPart
-from SegToolkitGui.fewshot.SetupPart import SetupPart
 from SegToolkitGui.fewshot.SupportPart import SupportPart
 from SegToolkitGui.fewshot.Supports import SupportList
 from SegToolkitGui.scene import ViewSlice
+from SegToolkitGui.SetupPart import SetupPart
 
 # Several changes of the scene in a row lead to one refresh.
 REFRESH_MS = 40

@@ -6,9 +6,9 @@ import qt
 from slicer.i18n import tr as _
 
 from SegToolkitGui.Errors import UserError
-from SegToolkitGui.fewshot.Part import Part
 from SegToolkitGui.fewshot.RunSettings import RunSettings
 from SegToolkitGui.fewshot.Supports import structuresOf
+from SegToolkitGui.Part import Part
 from SegToolkitGui.scene import ViewSlice
 
 MODES = ("add", "replace", "merge")

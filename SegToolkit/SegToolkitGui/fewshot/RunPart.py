@@ -6,10 +6,10 @@ import slicer
 from slicer.i18n import tr as _
 
 from SegToolkitGui.Errors import UserError
-from SegToolkitGui.fewshot.Part import Part
 from SegToolkitGui.fewshot.Run import FewShotRun
 from SegToolkitGui.fewshot.States import State
 from SegToolkitGui.JobStrip import JobStrip
+from SegToolkitGui.Part import Part
 from SegToolkitGui.Report import reportText
 from SegToolkitGui.scene import ViewSlice
 

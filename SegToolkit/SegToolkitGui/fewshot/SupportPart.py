@@ -9,9 +9,9 @@ import slicer
 from slicer.i18n import tr as _
 
 from SegToolkitGui.Errors import UserError
-from SegToolkitGui.fewshot.Part import Part
 from SegToolkitGui.fewshot.SupportTable import SupportTable
 from SegToolkitGui.fewshot.SupportZip import SupportZip
+from SegToolkitGui.Part import Part
 from SegToolkitGui.scene import Geometry, MaskExport, ViewSlice
 from SegToolkitGui.scene.NodeWatch import NodeWatch
 from SegToolkitGui.scene.SequenceFrames import currentFrame

@@ -11,7 +11,7 @@ from slicer.i18n import tr as _
 
 from SegToolkitGui import Paths
 from SegToolkitGui.Errors import UserError
-from SegToolkitGui.fewshot.Part import Part
+from SegToolkitGui.Part import Part
 from SegToolkitGui.training import SceneCollect
 from SegToolkitGui.training.Texts import progressText
 

@@ -8,7 +8,7 @@ import qt
 from slicer.i18n import tr as _
 
 from SegToolkitGui.Errors import UserError
-from SegToolkitGui.fewshot.Part import Part
+from SegToolkitGui.Part import Part
 from SegToolkitGui.training.ProblemTable import ProblemTable
 from SegToolkitGui.training.Texts import progressText
 

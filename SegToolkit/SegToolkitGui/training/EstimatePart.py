@@ -8,7 +8,7 @@ import qt
 from slicer.i18n import tr as _
 
 from SegToolkitGui.Errors import UserError
-from SegToolkitGui.fewshot.Part import Part
+from SegToolkitGui.Part import Part
 from SegToolkitGui.training.Texts import duration, memory, progressText
 
 SETTLE_MS = 1500  # after the last change, before a few steps are tried

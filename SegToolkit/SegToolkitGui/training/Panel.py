@@ -8,7 +8,7 @@ import qt
 import slicer
 
 from SegToolkitGui.Errors import UserError
-from SegToolkitGui.fewshot.SetupPart import SetupPart
+from SegToolkitGui.SetupPart import SetupPart
 from SegToolkitGui.training.CollectPart import CollectPart
 from SegToolkitGui.training.DataPart import DataPart
 from SegToolkitGui.training.EstimatePart import EstimatePart

@@ -9,7 +9,7 @@ import qt
 from slicer.i18n import tr as _
 
 from SegToolkitGui.Errors import UserError
-from SegToolkitGui.fewshot.Part import Part
+from SegToolkitGui.Part import Part
 from SegToolkitGui.training.DataPart import ALL
 from SegToolkitGui.training.Schema import foldPath, isNullable, merged, nested, valueAt
 from SegToolkitGui.training.SettingsForm import SettingsForm

@@ -9,7 +9,7 @@ import slicer
 from slicer.i18n import tr as _
 
 from SegToolkitGui.Errors import UserError
-from SegToolkitGui.fewshot.Part import Part
+from SegToolkitGui.Part import Part
 from SegToolkitGui.Report import reportText
 from SegToolkitGui.training.Curves import Curves
 from SegToolkitGui.training.PictureView import PictureView

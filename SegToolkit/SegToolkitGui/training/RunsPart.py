@@ -10,8 +10,8 @@ import slicer
 from slicer.i18n import tr as _
 
 from SegToolkitGui.Errors import UserError
-from SegToolkitGui.fewshot.Part import Part
 from SegToolkitGui.fewshot.Session import FewShotSession
+from SegToolkitGui.Part import Part
 from SegToolkitGui.training.RunPlan import freeName
 from SegToolkitGui.training.RunsTable import RunsTable
 from SegToolkitGui.training.Texts import RESUMABLE, isLive

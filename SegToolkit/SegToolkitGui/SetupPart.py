@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from slicer.i18n import tr as _
 
-from SegToolkitGui.fewshot.Part import Part
 from SegToolkitGui.InstallLogic import InstallLogic
+from SegToolkitGui.Part import Part
 
 
 class SetupPart(Part):
