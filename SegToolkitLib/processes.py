@@ -50,7 +50,8 @@ def _posix_birth(pid: int) -> str | None:
         found = subprocess.run(
             ["ps", "-o", "stat=,lstart=", "-p", str(pid)],
             capture_output=True,
-            text=True,
+            encoding="utf-8",
+            errors="replace",
             timeout=10,
             check=False,
             env={**os.environ, "LC_ALL": "C", "TZ": "UTC"},

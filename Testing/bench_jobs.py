@@ -67,7 +67,7 @@ def measure(runs: int = RUNS, events: int = EVENTS) -> dict[str, object]:
         root = Path(folder) / "runs"
         make(root, runs, events)
         call = [sys.executable, "-c", FIRST, str(root)]
-        found = json.loads(subprocess.run(call, check=True, capture_output=True, text=True).stdout)
+        found = json.loads(subprocess.run(call, check=True, capture_output=True, encoding="utf-8").stdout)
         megabytes = sum(file.stat().st_size for file in root.rglob("events.jsonl")) / 1e6
     return {
         "runs": found["runs"],

@@ -107,7 +107,6 @@ def _child(call: list[str], reporter: Reporter) -> dict[str, object]:
         cwd=ROOT,
         env={**os.environ, "PYTHONUTF8": "1"},
         creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
-        text=True,
         encoding="utf-8",
         errors="replace",
     )

@@ -52,7 +52,7 @@ def run(command: list[str], cwd: Path, succeeds: bool = True) -> str:
         command,
         cwd=cwd,
         env=environment,
-        text=True,
+        encoding="utf-8",
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         check=False,
@@ -76,7 +76,7 @@ def copy_sources(folder: Path) -> None:
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
         cwd=ROOT,
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         check=False,
     )
     if listed.returncode != 0:  # an unpacked archive

@@ -144,9 +144,7 @@ def test_packages_import_from_the_installed_tree_alone(
         names = gui_modules_without_the_application(built.modules)
     assert package in names
     command = [sys.executable, "-I", "-c", IMPORT_ALL, str(built.modules), json.dumps(names)]
-    done = subprocess.run(
-        command, cwd=tmp_path, capture_output=True, text=True, encoding="utf-8", check=False
-    )
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, encoding="utf-8", check=False)
     assert done.returncode == 0, done.stderr
     imported = json.loads(done.stdout)
     assert set(names) <= set(imported)
@@ -178,7 +176,7 @@ def test_the_starter_model_is_found_in_the_installed_tree(built: ExtensionBuild,
             cwd=built.modules,
             env=environment,
             stdout=subprocess.PIPE,
-            text=True,
+            encoding="utf-8",
             check=True,
         ).stdout
 

@@ -98,7 +98,7 @@ def test_a_full_disk_is_told_and_leaves_the_data_set_as_it_was(tmp_path: Path, l
         [sys.executable, "-c", FULL, str(folder), str(limit)],
         check=False,
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         env=environment,
         timeout=60,
     )

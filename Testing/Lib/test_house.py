@@ -101,7 +101,9 @@ def test_no_file_is_too_long_to_have_one_subject() -> None:
 
 
 def test_nothing_large_is_tracked() -> None:
-    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=False)
+    listed = subprocess.run(
+        ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, encoding="utf-8", check=False
+    )
     if listed.returncode != 0:
         pytest.skip("not a git checkout")
     sizes = {name: (ROOT / name).stat().st_size for name in listed.stdout.split("\0") if name}

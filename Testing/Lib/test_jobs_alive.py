@@ -29,7 +29,9 @@ posix = pytest.mark.skipif(os.name != "posix", reason="POSIX only")
 
 def hold_elsewhere(folder: Path, inside: str = "pass") -> subprocess.Popen[str]:
     process = subprocess.Popen(
-        [sys.executable, "-c", HOLD.format(inside=inside), str(folder)], stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", HOLD.format(inside=inside), str(folder)],
+        stdout=subprocess.PIPE,
+        encoding="utf-8",
     )
     assert process.stdout is not None
     assert process.stdout.readline() == "held\n"

@@ -33,7 +33,7 @@ def shell(*arguments: str, folder: Path, code: int = 0) -> dict[str, Any]:
         cwd=folder,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         timeout=100,
         check=False,
     )

@@ -34,7 +34,7 @@ def segtoolkit(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str
         cwd=folder,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         timeout=120,
         check=False,
     )
@@ -152,7 +152,7 @@ def test_the_script_for_slurm_says_what_the_site_file_says(tmp_path: Path) -> No
     assert places == sorted(places)
     assert lines[-1].startswith("srun ")
     assert "submitit.core._submit" in lines[-1]
-    checked = subprocess.run(["bash", "-n"], input=text, text=True, capture_output=True, check=False)
+    checked = subprocess.run(["bash", "-n"], input=text, encoding="utf-8", capture_output=True, check=False)
     assert checked.returncode == 0, checked.stderr
 
 

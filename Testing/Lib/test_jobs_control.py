@@ -250,7 +250,7 @@ def test_a_process_that_comes_after_another_has_done_the_work_leaves_it_alone(ho
     until(lambda: owner(folder) is None)
     (folder / "events.jsonl").write_text('{"t": "stopped", "step": 1}\n')  # as if it had been stopped
     late = [sys.executable, "-m", "SegToolkitLib", "jobs", "run", str(folder), "--seen", "0"]
-    done = subprocess.run(late, capture_output=True, text=True, check=False)
+    done = subprocess.run(late, capture_output=True, encoding="utf-8", check=False)
     assert done.returncode == 1
     assert "started by another process meanwhile" in done.stderr
     assert [one["t"] for one in events(folder)[0]] == ["stopped"]

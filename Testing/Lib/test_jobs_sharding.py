@@ -84,7 +84,7 @@ def test_a_preparation_divided_among_processes_gives_what_one_gives(tmp_path: Pa
         cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         timeout=170,
         check=False,
     )

@@ -79,7 +79,7 @@ def test_folds_of_a_real_training_run_here_as_on_a_cluster(home: Path, tmp_path:
         cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         timeout=170,
         check=False,
     )

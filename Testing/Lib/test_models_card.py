@@ -138,5 +138,7 @@ def test_a_window_can_list_models_without_torch() -> None:
         "import sys, SegToolkitLib.models.store, SegToolkitLib.models.licence; print('torch' in sys.modules)"
     )
     root = Path(__file__).parents[2]
-    done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=root, capture_output=True, encoding="utf-8", check=True
+    )
     assert done.stdout.strip() == "False"

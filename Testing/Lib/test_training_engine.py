@@ -197,7 +197,7 @@ def test_a_run_that_another_process_works_on_is_left_alone(tmp_path: Path) -> No
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         env=ENVIRONMENT,
-        text=True,
+        encoding="utf-8",
     ) as other:
         assert other.stdout is not None
         assert other.stdout.readline() == "held\n"

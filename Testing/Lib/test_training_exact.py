@@ -21,7 +21,15 @@ pytestmark = pytest.mark.skipif(os.name != "posix", reason="forks and SIGKILL ar
 def drive(what: str, folder: Path) -> list[dict[str, Any]]:
     driver = Path(__file__).with_name("kill_driver.py")
     call = [sys.executable, str(driver), what, str(folder)]
-    done = subprocess.run(call, env=ENVIRONMENT, capture_output=True, text=True, timeout=300, check=False)
+    done = subprocess.run(
+        call,
+        env=ENVIRONMENT,
+        capture_output=True,
+        encoding="utf-8",
+        errors="replace",
+        timeout=300,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr[-3000:]
     return [json.loads(line) for line in done.stdout.splitlines()]
 

@@ -32,7 +32,8 @@ def call(*words: str, torchrun: tuple[str, ...] = (), check: bool = True, **more
         [*start, *words],
         env={**ENVIRONMENT, **more},
         capture_output=True,
-        text=True,
+        encoding="utf-8",
+        errors="replace",
         timeout=240,
         check=False,
     )

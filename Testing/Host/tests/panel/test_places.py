@@ -78,7 +78,9 @@ def test_everything_works_from_a_read_only_folder_with_an_odd_name(installed: Pa
     }
     before = contents(installed)
     command = [sys.executable, "-c", script]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=180, cwd=tmp_path)
+    done = subprocess.run(
+        command, env=environment, capture_output=True, encoding="utf-8", timeout=180, cwd=tmp_path
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "PROBLEM" not in done.stdout, done.stdout
     said = dict(line.split(": ", 1) for line in done.stdout.splitlines() if ": " in line)

@@ -203,7 +203,7 @@ print(calls, folder.exists(), slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLV
 def test_quitting_leaves_and_cleans_up_each_module_once():
     source = END.format(host=str(Path(__file__).parents[2]), module=str(FOLDER / "HostTiny.py"))
     done = subprocess.run(
-        [sys.executable, "-c", source], capture_output=True, text=True, timeout=120, check=False
+        [sys.executable, "-c", source], capture_output=True, encoding="utf-8", timeout=120, check=False
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines() == ["aboutToQuit", "again", "['exit', 'cleanup'] False 0"]

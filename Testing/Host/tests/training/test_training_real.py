@@ -212,7 +212,7 @@ def life(phase: str, folder: Path, *files: Path) -> dict:
     """One process of the application from start to end."""
     script = Path(__file__).with_name("reopened.py")
     call = [sys.executable, str(script), phase, str(folder), *map(str, files)]
-    done = subprocess.run(call, capture_output=True, text=True, timeout=500, check=False)
+    done = subprocess.run(call, capture_output=True, encoding="utf-8", timeout=500, check=False)
     lines = [line for line in done.stdout.splitlines() if line.startswith("TOLD ")]
     assert lines, done.stdout[-2000:] + done.stderr[-4000:]
     return json.loads(lines[-1].removeprefix("TOLD "))
