@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import unittest
 
-from test_real import real  # noqa: F401
+from test_training_real import real  # noqa: F401
 
 
 def test_self_test_passes(real, tmp_path):  # noqa: F811
