@@ -11,14 +11,15 @@ os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 sys.path.insert(0, str(Path(__file__).parent))
 
 
-# Contract tests look at classes that the running application lets go of; process tests count what is left.
-# So both come before the tests that start the application, whatever order was asked for.
-FIRST = ("contract", "gui")
+# Contract tests look at classes that the running application lets go of, process tests count what is left, and
+# tests of pieces own the scene alone. So all come before those that open panels, which reload modules and keep
+# nodes of their own, whatever order was asked for.
+ORDER = ("contract", "gui", "training_parts", "scene", "slicer_parts", "widgets", "panel", "training")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Bring the folders into their order; within a folder nothing changes."""
-    items.sort(key=lambda item: FIRST.index(item.path.parent.name) if item.path.parent.name in FIRST else 9)
+    items.sort(key=lambda item: ORDER.index(item.path.parent.name))
 
 
 @pytest.fixture(autouse=True)
