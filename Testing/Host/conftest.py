@@ -11,9 +11,9 @@ os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 sys.path.insert(0, str(Path(__file__).parent))
 
 
-# Contract tests look at classes that the running application lets go of, process tests count what is left, and
-# tests of pieces own the scene alone. So all come before those that open panels, which reload modules and keep
-# nodes of their own, whatever order was asked for.
+# Contract tests look at classes that the running application lets go of, process tests count what is left,
+# and tests of pieces own the scene alone. So all come before those that open panels, which reload modules
+# and keep nodes of their own, whatever order was asked for.
 ORDER = ("contract", "gui", "training_parts", "scene", "slicer_parts", "widgets", "panel", "training")
 
 
