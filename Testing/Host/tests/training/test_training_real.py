@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -156,7 +157,8 @@ def test_a_run_folder_removed_under_a_living_run_is_told(real):
     shutil.rmtree(folder, ignore_errors=True)
     shutil.rmtree(folder, ignore_errors=True)
     panel.wait(lambda: "no longer there" in panel.messageLabel.text() or state(panel, "one") == "failed", 30)
-    os.kill(pid, signal.SIGKILL)
+    with contextlib.suppress(ProcessLookupError):  # it may have noticed by itself and ended
+        os.kill(pid, signal.SIGKILL)
 
 
 def test_runs_folders_that_cannot_be_written_are_told(real, tmp_path):
