@@ -1,0 +1,191 @@
+"""Scores of label maps, organ by organ, by the rules of a protocol."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import find_objects
+
+from SegToolkitLib.errors import SegToolkitError
+from SegToolkitLib.evaluation.overlap import overlaps
+from SegToolkitLib.evaluation.surface import surface_distances
+
+MM3_PER_ML = 1000.0
+DEFAULT_TOLERANCE_MM = 2.0
+
+
+@dataclass(frozen=True)
+class Organ:
+    """One structure of a protocol.
+
+    Attributes:
+        value: its label.
+        name: what tables call it.
+        tolerance_mm: of the NSD.
+        sliced: only slices that the reference has are scored.
+    """
+
+    value: int
+    name: str
+    tolerance_mm: float
+    sliced: bool = False
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """What is scored, and how.
+
+    Attributes:
+        name: for tables.
+        organs: in the order of the tables.
+        both_empty: DSC and NSD of an organ that reference and result both lack; NaN leaves it out of means.
+        digits: DSC and NSD of each case and organ are rounded to; None for not at all.
+        merged: label -> label that it counts as, in reference and result alike.
+    """
+
+    name: str
+    organs: tuple[Organ, ...]
+    both_empty: float = math.nan
+    digits: int | None = None
+    merged: Mapping[int, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class OrganScore:
+    """One organ in one case; NaN where a measure has no value.
+
+    Attributes:
+        case, organ, value: which.
+        dsc: 2 |both| / (|reference| + |result|), 0 to 1.
+        nsd: surface Dice at the organ's tolerance, 0 to 1.
+        hd95_mm, assd_mm: infinite where reference or result alone is empty.
+        reference_ml, result_ml: volumes, in all slices.
+    """
+
+    case: str
+    organ: str
+    value: int
+    dsc: float
+    nsd: float
+    hd95_mm: float
+    assd_mm: float
+    reference_ml: float
+    result_ml: float
+
+
+def generic(
+    labels: Mapping[str, int], tolerance_mm: float | Mapping[str, float] = DEFAULT_TOLERANCE_MM
+) -> Protocol:
+    """A protocol for any anatomy: every label, whole volumes, what both lack left out.
+
+    Args:
+        labels: value of each structure by name; 0 is passed over.
+        tolerance_mm: of the NSD, for all or by name (2 mm where not named).
+
+    Raises:
+        SegToolkitError: "unknown-structure": a tolerance for a structure that is not there.
+    """
+    by_name = tolerance_mm if isinstance(tolerance_mm, Mapping) else dict.fromkeys(labels, tolerance_mm)
+    strange = sorted(set(by_name) - set(labels))
+    if strange:
+        raise SegToolkitError(
+            "unknown-structure",
+            f"There is no structure {strange[0]!r} to have a tolerance.",
+            f"There are {', '.join(labels)}.",
+        )
+    organs = tuple(
+        Organ(value, name, by_name.get(name, DEFAULT_TOLERANCE_MM))
+        for name, value in sorted(labels.items(), key=lambda item: item[1])
+        if value
+    )
+    return Protocol("generic", organs)
+
+
+def score_case(
+    case: str,
+    reference: NDArray[Any],
+    result: NDArray[Any],
+    spacing_zyx: Sequence[float],
+    protocol: Protocol,
+) -> list[OrganScore]:
+    """Score one case.
+
+    Args:
+        case: its id, for the rows.
+        reference, result: whole numbers [z, y, x] of one shape; values that the protocol does not name are
+            background.
+        spacing_zyx: mm along the axes.
+        protocol: its rules.
+
+    Returns:
+        One row an organ, in the order of the protocol.
+
+    Raises:
+        SegToolkitError: "shape", "bad-labels".
+    """
+    reference, result = (_merged(one, protocol.merged) for one in (reference, result))
+    values = [organ.value for organ in protocol.organs]
+    whole = overlaps(reference, result, values)
+    top = max(values, default=0)
+    boxes = [
+        find_objects(one.astype(np.uint8) if one.dtype == bool else one, max_label=top)
+        for one in (reference, result)
+    ]
+    voxel_ml = math.prod(float(one) for one in spacing_zyx) / MM3_PER_ML
+    rows = []
+    for index, organ in enumerate(protocol.organs):
+        box = _joint(boxes[0][organ.value - 1], boxes[1][organ.value - 1])
+        scores = _organ_scores(
+            reference[box] == organ.value, result[box] == organ.value, spacing_zyx, organ, protocol
+        )
+        volumes = (float(whole.a[index] * voxel_ml), float(whole.b[index] * voxel_ml))
+        rows.append(OrganScore(case, organ.name, organ.value, *scores, *volumes))
+    return rows
+
+
+def _organ_scores(
+    truth: NDArray[np.bool_],
+    found: NDArray[np.bool_],
+    spacing_zyx: Sequence[float],
+    organ: Organ,
+    protocol: Protocol,
+) -> tuple[float, float, float, float]:
+    """DSC, NSD, HD95 and ASSD of two masks [z, y, x]."""
+    if organ.sliced and truth.any():
+        used = np.flatnonzero(truth.any(axis=(1, 2)))
+        # The last slice is left out, as coded in the challenge; a single one is kept, or nothing were left.
+        slices = slice(used[0], max(used[-1], used[0] + 1))
+        truth, found = truth[slices], found[slices]
+    if not truth.any() and not found.any():
+        return protocol.both_empty, protocol.both_empty, math.nan, math.nan
+    dsc = float(overlaps(truth, found, [1]).dice()[0])
+    distances = surface_distances(truth, found, spacing_zyx)
+    nsd = distances.nsd(organ.tolerance_mm)
+    if protocol.digits is not None:
+        dsc, nsd = round(dsc, protocol.digits), round(nsd, protocol.digits)
+    return dsc, nsd, distances.hd95(), distances.assd()
+
+
+def _merged(labels: NDArray[Any], merged: Mapping[int, int]) -> NDArray[Any]:
+    if not merged:
+        return labels
+    joined = labels.copy()
+    for value, into in merged.items():
+        joined[labels == value] = into
+    return joined
+
+
+def _joint(a: tuple[slice, ...] | None, b: tuple[slice, ...] | None) -> tuple[slice, ...]:
+    """Smallest box around two; of no voxels if both are None."""
+    there = [box for box in (a, b) if box is not None]
+    if not there:
+        return (slice(0, 0),) * 3
+    return tuple(
+        slice(min(one.start for one in axis), max(one.stop for one in axis))
+        for axis in zip(*there, strict=True)
+    )
