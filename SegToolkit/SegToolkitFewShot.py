@@ -4,7 +4,6 @@ import sys
 from pathlib import Path
 
 import qt
-import slicer
 from slicer.i18n import tr as _
 from slicer.i18n import translate
 from slicer.ScriptedLoadableModule import (
@@ -13,7 +12,6 @@ from slicer.ScriptedLoadableModule import (
     ScriptedLoadableModuleTest,
     ScriptedLoadableModuleWidget,
 )
-from slicer.util import VTKObservationMixin
 
 HELP = _(
     "Outline a structure on one slice and get it in the whole volume, or in another patient's. The network"
@@ -47,76 +45,43 @@ def findPackages():
         sys.path.append(folder)
 
 
-class SegToolkitFewShotWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
-    """Loads the panel, and keeps it and the scene together."""
+class SegToolkitFewShotWidget(ScriptedLoadableModuleWidget):
+    """Holds the panel, whose life is SegToolkitGui.ModuleWidget's matter."""
 
     def __init__(self, parent=None):
         ScriptedLoadableModuleWidget.__init__(self, parent)
-        VTKObservationMixin.__init__(self)
         self.logic = None
         self.panel = None
         self.uiWidget = None
         self.ui = None
+        self.life = None
 
     def setup(self):
         """Build the panel; nothing is installed or started here."""
         ScriptedLoadableModuleWidget.setup(self)
         findPackages()
         from SegToolkitGui.fewshot.Panel import Panel
+        from SegToolkitGui.ModuleWidget import ModuleLife
 
-        self.uiWidget = slicer.util.loadUI(self.resourcePath("UI/SegToolkitFewShot.ui"))
-        self.layout.addWidget(self.uiWidget)
-        self.ui = slicer.util.childWidgetVariables(self.uiWidget)
-        self.uiWidget.setMRMLScene(slicer.mrmlScene)
         self.logic = SegToolkitFewShotLogic()
-        self.panel = Panel(self.ui, self.logic)
-        scene = slicer.mrmlScene
-        # At the end of an import node selectors fill their lists anew and drop to "none" in between: that is
-        # nobody's choice, so the panel has let go by then.
-        for event in (scene.StartCloseEvent, scene.StartImportEvent):
-            self.addObserver(scene, event, self.onSceneStartsChanging)
-        self.addObserver(scene, scene.StartCloseEvent, self.onSceneStartClose)
-        for event in (scene.EndCloseEvent, scene.EndImportEvent):
-            self.addObserver(scene, event, self.onSceneChanged)
-        self.panel.attach()
-        if self.parent.isEntered:  # the module was reloaded while it is shown: nobody calls enter() then
-            self.panel.enter()
+        self.life = ModuleLife(self, Panel)
 
     def enter(self):
         """The panel is shown."""
-        self.panel.enter()
+        self.life.enter()
 
     def exit(self):
         """Another module is shown; a run goes on."""
-        self.panel.exit()
+        self.life.exit()
 
     def cleanup(self):
         """The application ends, or the module is reloaded."""
-        self.removeObservers()
-        if self.panel is not None:
-            self.panel.tearDown()
-            self.panel = None
-
-    def onSceneStartClose(self, caller, event):
-        """What is being loaded was meant for this scene."""
-        self.panel.support.stopZip()
-
-    def onSceneStartsChanging(self, caller, event):
-        """Forget the nodes before they go, or get other contents."""
-        self.panel.detach()
-
-    def onSceneChanged(self, caller, event):
-        """Take the new scene's choices."""
-        self.panel.detach()
-        self.panel.attach()
+        if self.life is not None:
+            self.life.cleanup()
 
     def onReload(self):
-        """Drop our packages as well, so that a developer's change is seen."""
-        from SegToolkitGui.fewshot.Runner import Runner
-
-        Runner.endShared()
-        for name in [one for one in sys.modules if one.split(".")[0] in ("SegToolkitGui", "SegToolkitLib")]:
-            del sys.modules[name]
+        """A developer's change is to be seen in our packages as well."""
+        self.life.beforeReload()
         ScriptedLoadableModuleWidget.onReload(self)
 
 
@@ -137,6 +102,10 @@ class SegToolkitFewShotLogic(ScriptedLoadableModuleLogic):
 
         self.runner = Runner.shared()
         self.session = self.runner.session
+
+    def endShared(self):
+        """End run and worker, before the module is reloaded."""
+        self.runner.endShared()
 
     def getParameterNode(self):
         """The module's choices in the scene (see SegToolkitGui/fewshot/Parameters.py)."""

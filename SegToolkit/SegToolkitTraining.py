@@ -3,7 +3,6 @@
 import sys
 from pathlib import Path
 
-import slicer
 from slicer.i18n import tr as _
 from slicer.i18n import translate
 from slicer.ScriptedLoadableModule import (
@@ -12,7 +11,6 @@ from slicer.ScriptedLoadableModule import (
     ScriptedLoadableModuleTest,
     ScriptedLoadableModuleWidget,
 )
-from slicer.util import VTKObservationMixin
 
 HELP = _(
     "Train a segmentation method on a folder of cases or on what is in the scene. A training is a process of"
@@ -22,7 +20,9 @@ HELP = _(
 )
 THANKS = _(
     "Methods: Ouyang et al., Self-Supervision with Superpixels: Training Few-shot Medical Image Segmentation"
-    " without Annotation, ECCV 2020."
+    " without Annotation, ECCV 2020. Zhang et al., Efficient Context-Aware Network for Abdominal Multi-organ"
+    " Segmentation, arXiv 2109.10601, 2021. Chen et al., Semi-Supervised Semantic Segmentation with Cross"
+    " Pseudo Supervision, CVPR 2021."
 )
 
 
@@ -46,76 +46,43 @@ def findPackages():
         sys.path.append(folder)
 
 
-class SegToolkitTrainingWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
-    """Loads the panel, and keeps it and the scene together."""
+class SegToolkitTrainingWidget(ScriptedLoadableModuleWidget):
+    """Holds the panel, whose life is SegToolkitGui.ModuleWidget's matter."""
 
     def __init__(self, parent=None):
         ScriptedLoadableModuleWidget.__init__(self, parent)
-        VTKObservationMixin.__init__(self)
         self.logic = None
         self.panel = None
         self.uiWidget = None
         self.ui = None
+        self.life = None
 
     def setup(self):
         """Build the panel; nothing is installed or started here."""
         ScriptedLoadableModuleWidget.setup(self)
         findPackages()
+        from SegToolkitGui.ModuleWidget import ModuleLife
         from SegToolkitGui.training.Panel import Panel
 
-        self.uiWidget = slicer.util.loadUI(self.resourcePath("UI/SegToolkitTraining.ui"))
-        self.layout.addWidget(self.uiWidget)
-        self.ui = slicer.util.childWidgetVariables(self.uiWidget)
-        self.uiWidget.setMRMLScene(slicer.mrmlScene)
         self.logic = SegToolkitTrainingLogic()
-        self.panel = Panel(self.ui, self.logic)
-        scene = slicer.mrmlScene
-        # At the end of an import node selectors fill their lists anew and lose their check marks in between:
-        # that is nobody's choice, so the panel has let go by then.
-        for event in (scene.StartCloseEvent, scene.StartImportEvent):
-            self.addObserver(scene, event, self.onSceneStartsChanging)
-        self.addObserver(scene, scene.StartCloseEvent, self.onSceneStartClose)
-        for event in (scene.EndCloseEvent, scene.EndImportEvent):
-            self.addObserver(scene, event, self.onSceneChanged)
-        self.panel.attach()
-        if self.parent.isEntered:  # the module was reloaded while it is shown: nobody calls enter() then
-            self.panel.enter()
+        self.life = ModuleLife(self, Panel)
 
     def enter(self):
         """The panel is shown."""
-        self.panel.enter()
+        self.life.enter()
 
     def exit(self):
         """Another module is shown; runs go on."""
-        self.panel.exit()
+        self.life.exit()
 
     def cleanup(self):
-        """The application ends, or the module is reloaded; runs go on."""
-        self.removeObservers()
-        if self.panel is not None:
-            self.panel.tearDown()
-            self.panel = None
-
-    def onSceneStartClose(self, caller, event):
-        """What is being collected goes."""
-        self.panel.collect.sceneClosing()
-
-    def onSceneStartsChanging(self, caller, event):
-        """Forget the nodes before they go, or get other contents."""
-        self.panel.detach()
-
-    def onSceneChanged(self, caller, event):
-        """Take the new scene's choices."""
-        self.panel.detach()
-        self.panel.attach()
+        """The application ends, or the module is reloaded."""
+        if self.life is not None:
+            self.life.cleanup()
 
     def onReload(self):
-        """Drop our packages as well, so that a developer's change is seen."""
-        from SegToolkitGui.training.Session import TrainingSession
-
-        TrainingSession.endShared()
-        for name in [one for one in sys.modules if one.split(".")[0] in ("SegToolkitGui", "SegToolkitLib")]:
-            del sys.modules[name]
+        """A developer's change is to be seen in our packages as well."""
+        self.life.beforeReload()
         ScriptedLoadableModuleWidget.onReload(self)
 
 
@@ -135,6 +102,10 @@ class SegToolkitTrainingLogic(ScriptedLoadableModuleLogic):
         from SegToolkitGui.training.Session import TrainingSession
 
         self.session = TrainingSession.shared()
+
+    def endShared(self):
+        """End the workers, before the module is reloaded; runs go on."""
+        self.session.endShared()
 
     def getParameterNode(self):
         """The module's choices in the scene (see SegToolkitGui/training/Parameters.py)."""

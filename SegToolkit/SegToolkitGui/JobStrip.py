@@ -140,7 +140,7 @@ class JobStrip:
         if not self.STATES[self._state][1] or self._state == "cancelling":
             return
         name = _phaseText(phase)
-        if total <= 0:
+        if total <= 0 or (total == 1 and step < 1):  # of one single step nobody knows how far it is
             self._remaining.reset()
             self._showBar(0, 0, name)
             return
@@ -322,5 +322,9 @@ def _phaseText(phase: str) -> str:
         "reading": _("reading"),
         "encoding support": _("reading the examples"),
         "segmenting": _("segmenting"),
+        "coarse": _("finding the organs"),
+        "fine": _("outlining the organs"),
+        "restore": _("bringing the result to the volume"),
+        "comparing": _("comparing"),
     }
     return known.get(phase, phase)

@@ -8,6 +8,7 @@ from typing import Any
 import slicer
 
 PREFIX = "SegToolkit/"
+RECENT_MODELS = 12
 
 
 class MachineSettings:
@@ -30,13 +31,19 @@ class MachineSettings:
         self._write("device", value)
 
     @property
+    def recentModels(self) -> list[str]:
+        """Names of the models used lately, the last one first; each panel takes the first that it can use."""
+        return [name for name in self._read("model", []) if isinstance(name, str)]
+
+    @property
     def model(self) -> str:
         """Name of the model used last, "" if none was."""
-        return self._read("model", "")
+        return next(iter(self.recentModels), "")
 
     @model.setter
     def model(self, value: str) -> None:
-        self._write("model", value)
+        others = [name for name in self.recentModels if name != value]
+        self._write("model", [value, *others][:RECENT_MODELS])
 
     @property
     def keepWorker(self) -> bool:

@@ -16,8 +16,8 @@ REFRESH_MS = 40
 class PanelBase:
     """Joins widgets, parameters of the scene and a session; a panel adds its parts.
 
-    A panel fills ``parts`` (``setup`` and ``running`` among them) and may override ``attachParts`` and
-    ``detachParts``.
+    A panel fills ``parts`` (``setup`` and ``running`` among them), sets ``runner`` (whose ``busy`` tells
+    whether packages are in use), and may override ``attachParts``, ``detachParts`` and ``sceneCloses``.
 
     Args:
         ui: the named widgets of the module's .ui file.
@@ -70,6 +70,9 @@ class PanelBase:
     def detachParts(self) -> None:
         """The scene's choices are about to go."""
 
+    def sceneCloses(self) -> None:
+        """The scene is being closed; the panel is detached already. What is under way for it ends here."""
+
     def enter(self) -> None:
         """The panel comes to the front."""
         self.shown = True
@@ -102,6 +105,10 @@ class PanelBase:
         if self.parameters is None or self.refreshing:
             return
         self._timer.stop()
+        if self._node.GetScene() is None:  # somebody removed it: another one is made
+            self.detach()
+            self.attach()
+            return
         self.refreshing = True
         try:
             for part in self.parts:

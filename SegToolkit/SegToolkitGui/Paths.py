@@ -142,3 +142,27 @@ def _removeAbandoned(parent: Path) -> None:
         match = pattern.fullmatch(folder.name)
         if match and not folder.is_symlink() and not processExists(int(match.group(1))):
             removeFolder(folder, patience=0)
+
+
+# What a person types may be no path at all: these say no where pathlib raises.
+
+
+def absolute(text: str) -> str:
+    """A typed path from the root on, "~" understood; "" for blanks. Processes start in other folders."""
+    text = text.strip()
+    return os.path.abspath(os.path.expanduser(text)) if text else ""  # noqa: PTH100, PTH111
+
+
+def isFolder(path: str) -> bool:
+    """Whether a folder lies there, and may be looked at."""
+    return os.path.isdir(path)  # noqa: PTH112
+
+
+def isFile(path: str) -> bool:
+    """Whether a file lies there, and may be looked at."""
+    return os.path.isfile(path)  # noqa: PTH113
+
+
+def exists(path: str) -> bool:
+    """Whether anything lies there, and may be looked at."""
+    return os.path.exists(path)  # noqa: PTH110

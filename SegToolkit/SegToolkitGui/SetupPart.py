@@ -37,7 +37,7 @@ class SetupPart(Part):
     def onInstall(self) -> None:
         """Install after the person agreed."""
         # Windows cannot replace files that a process has loaded, and the worker knows the old ones.
-        self.panel.session.stopWorker()
+        self.panel.session.stopWorkers()
         try:
             self.install.install()
         finally:

@@ -43,6 +43,10 @@ class Panel(PanelBase):
         self.support.detach()
         self.supports = None
 
+    def sceneCloses(self) -> None:
+        """Examples that are being loaded were meant for this scene."""
+        self.support.stopZip()
+
     # Helpers for the parts
 
     def viewName(self) -> str:

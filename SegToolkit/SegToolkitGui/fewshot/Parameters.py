@@ -1,13 +1,11 @@
 """What the panel keeps in the scene."""
 
 # No "from __future__ import annotations" here: the wrapper reads the annotations as types.
-import logging
-
-import slicer
 from slicer import vtkMRMLScalarVolumeNode, vtkMRMLSegmentationNode
 from slicer.parameterNodeWrapper import parameterNodeWrapper
 
 from SegToolkitGui.fewshot.Supports import PARAMETER as EXAMPLES
+from SegToolkitGui.SceneChoices import readChoices
 
 
 @parameterNodeWrapper
@@ -42,20 +40,5 @@ class FewShotParameters:
 
 
 def openParameters(node) -> FewShotParameters:
-    """The choices in a parameter node.
-
-    A scene made by hand or by another version may hold texts that are no numbers. All choices go back to
-    their defaults then, because without them there would be no panel; examples stay.
-    """
-    try:
-        parameters = FewShotParameters(node)
-        for name in FewShotParameters.__annotations__:
-            getattr(parameters, name)
-        return parameters
-    except Exception:  # which one is up to Slicer's serializers
-        logging.warning("SegToolkit: the scene's choices cannot be read; they are reset", exc_info=True)
-    with slicer.util.NodeModify(node):
-        for name in node.GetParameterNames():
-            if name != EXAMPLES:
-                node.UnsetParameter(name)
-    return FewShotParameters(node)
+    """The choices in a parameter node; examples stay even if the choices cannot be read."""
+    return readChoices(node, FewShotParameters, keep=(EXAMPLES,))

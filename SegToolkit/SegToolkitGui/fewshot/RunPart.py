@@ -66,7 +66,7 @@ class RunPart(Part):
             facts["Model"] = self.panel.modelName()
         if run is not None:
             facts["State"] = run.state.value
-        log = [*session.workerLog, *self.strip.logText.splitlines()]
+        log = [*session.log, *self.strip.logText.splitlines()]
         return reportText(run.error if run is not None else None, session.environment, facts, log)
 
     # Showing

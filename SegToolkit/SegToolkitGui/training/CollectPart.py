@@ -12,6 +12,7 @@ from slicer.i18n import tr as _
 from SegToolkitGui import Paths
 from SegToolkitGui.Errors import UserError
 from SegToolkitGui.Part import Part
+from SegToolkitGui.Paths import absolute, isFile
 from SegToolkitGui.training import SceneCollect
 from SegToolkitGui.training.Texts import progressText
 
@@ -62,7 +63,7 @@ class CollectPart(Part):
         ):
             if edit.text != text:
                 edit.setText(text)
-        appending = isDataset(parameters.collectFolder)
+        appending = isDataset(self.folder)
         ui.collectModalityCombo.setCurrentIndex(
             MODALITIES.index(parameters.collectModality) if parameters.collectModality in MODALITIES else 0
         )
@@ -107,6 +108,15 @@ class CollectPart(Part):
     def _pairs(self) -> list[tuple]:
         return SceneCollect.pairs(*self._chosen())
 
+    @property
+    def folder(self) -> str:
+        """Folder of the data set, "" while none is named."""
+        return absolute(self.panel.parameters.collectFolder)
+
+    def writes(self, folder: str) -> bool:
+        """Whether cases are being added to the data set in this folder."""
+        return self.busy and self.folder == folder
+
     def problem(self) -> str:
         """Why nothing can be collected, "" if it can."""
         parameters = self.panel.parameters
@@ -117,9 +127,9 @@ class CollectPart(Part):
             self._pairs()
         except UserError as error:
             return str(error)
-        if not parameters.collectFolder:
+        if not self.folder:
             return _("Choose a folder: a new one, or that of a data set.")
-        if not isDataset(parameters.collectFolder) and not parameters.collectName:
+        if not isDataset(self.folder) and not parameters.collectName.strip():
             return _("Give the data set a name.")
         return self.panel.setup.problem()
 
@@ -128,7 +138,7 @@ class CollectPart(Part):
         text = _("{cases} cases, {labelled} of them labelled.").format(
             cases=len(self._pairs()), labelled=len(labelled)
         )
-        if isDataset(self.panel.parameters.collectFolder):
+        if isDataset(self.folder):
             text += " " + _("They are added to the data set in this folder.")
         return text
 
@@ -154,8 +164,9 @@ class CollectPart(Part):
         """Another folder or name."""
         if self._free():
             self.message = ""
-            self.panel.parameters.collectFolder = self.ui.collectFolderEdit.text.strip()
-            self.panel.parameters.collectName = self.ui.collectNameEdit.text.strip()
+            # As it was typed: a blank at the end may be followed by another word.
+            self.panel.parameters.collectFolder = self.ui.collectFolderEdit.text
+            self.panel.parameters.collectName = self.ui.collectNameEdit.text
 
     def onModality(self, index: int) -> None:
         """The images are of another kind."""
@@ -188,15 +199,15 @@ class CollectPart(Part):
         self._number += 1
         self._files = session.folder / "collect" / f"{self._number:03d}"
         self._notes, self._progress, self.message, self.busy = [], {}, "", True
-        body: dict = {"folder": parameters.collectFolder, "append": isDataset(parameters.collectFolder)}
+        body: dict = {"folder": self.folder, "append": isDataset(self.folder)}
         if not body["append"]:
-            body.update(name=parameters.collectName, modality=parameters.collectModality)
+            body.update(name=parameters.collectName.strip(), modality=parameters.collectModality)
         generator = SceneCollect.collect(
             *self._chosen(),
             self._files,
             keepNames=parameters.keepNames,
             onNote=self._notes.append,
-            taken=namesIn(parameters.collectFolder),
+            taken=namesIn(self.folder),
         )
         self._task = self._collect(generator, body)
         self._timer.start()
@@ -205,7 +216,7 @@ class CollectPart(Part):
     def _collect(self, generator, body: dict):
         items = yield from generator
         self.panel.session.slow.ask(
-            "write", "dataset_add", {**body, "items": items}, self._onEvent, self._onAdded
+            "collect", "dataset_add", {**body, "items": items}, self._onEvent, self._onAdded
         )
 
     def _turn(self) -> None:
@@ -217,6 +228,16 @@ class CollectPart(Part):
             self._task = None  # the worker goes on
         except UserError as error:
             self._end(error)
+        except OSError as error:
+            self._end(
+                UserError(
+                    "disk",
+                    _("The files for the data set cannot be written: {reason}.").format(
+                        reason=error.strerror or error
+                    ),
+                    _("Make room on that disk, or choose another temporary folder in Slicer's settings."),
+                )
+            )
         else:
             self._progress = {"phase": phase, "step": step, "total": total}
             self._timer.start()
@@ -266,7 +287,7 @@ class CollectPart(Part):
         if self._task is not None:
             self._end(UserError("cancelled", ""))
         elif self.busy:
-            self.panel.session.slow.cancel("write")
+            self.panel.session.slow.cancel("collect")
 
     def sceneClosing(self) -> None:
         """The nodes go; files that are written already are not lost."""
@@ -284,7 +305,7 @@ class CollectPart(Part):
 
 def isDataset(folder: str) -> bool:
     """Whether the folder holds a data set, to which cases are added."""
-    return bool(folder) and Path(folder, DESCRIPTION).is_file()
+    return bool(folder) and isFile(f"{folder}/{DESCRIPTION}")
 
 
 def namesIn(folder: str) -> set[str]:

@@ -228,6 +228,12 @@ class Curves:
         node.SetSaveWithScene(False)
         return node
 
+    def _nodes(self) -> list[Any]:
+        """Every node that is to be in the scene."""
+        curves = [curve for run in self._runs.values() for curve in run.values() if curve.table is not None]
+        inner = [node for curve in curves for node in (curve.table, *curve.series.values())]
+        return [self._viewNode, *self._charts.values(), *inner]
+
     def _removeNodes(self) -> None:
         for curves in self._runs.values():
             for curve in curves.values():
@@ -257,6 +263,10 @@ class Curves:
         """Bring tables, series and charts in line with the rows."""
         self._fillCombo()
         if self._viewNode is None:  # while the scene is being closed
+            return
+        if any(node.GetScene() is None for node in self._nodes()):  # somebody removed what is ours
+            self._removeNodes()
+            self._makeNodes()
             return
         held = [(chart, chart.StartModify()) for chart in self._charts.values()]  # one event for all changes
         try:

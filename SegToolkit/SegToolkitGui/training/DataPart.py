@@ -9,6 +9,7 @@ from slicer.i18n import tr as _
 
 from SegToolkitGui.Errors import UserError
 from SegToolkitGui.Part import Part
+from SegToolkitGui.Paths import absolute, isFolder
 from SegToolkitGui.training.ProblemTable import ProblemTable
 from SegToolkitGui.training.Texts import progressText
 
@@ -47,7 +48,7 @@ class DataPart(Part):
 
     def choose(self, folder: str) -> None:
         """Take this folder and look through it."""
-        folder = folder.strip()
+        folder = absolute(folder)
         self.panel.parameters.dataset = folder
         if folder:
             self.panel.session.machine.lastFolder = str(Path(folder).parent)
@@ -60,7 +61,7 @@ class DataPart(Part):
         if not folder:
             self.panel.session.slow.cancel("check")
             return
-        if not Path(folder).is_dir():
+        if not isFolder(folder):
             self.panel.session.slow.cancel("check")
             self.error = UserError(
                 "no-dataset",
@@ -98,6 +99,8 @@ class DataPart(Part):
             if not self.panel.plan.needsDataset:
                 return ""
             return _("Choose the folder of a data set, or collect one from the scene.")
+        if self.panel.collect.writes(self.panel.parameters.dataset):
+            return _("Cases are being added to the data set.")
         if self.error is not None:
             return str(self.error)
         if self.facts is None:
@@ -137,13 +140,13 @@ class DataPart(Part):
 
     def _showFolder(self, folder: str) -> None:
         combo, recent = self.ui.datasetCombo, self.panel.session.machine.recentDatasets
+        text = combo.currentText if combo.lineEdit().hasFocus() else folder  # what is being typed stays
         if recent != self._recent:
             self._recent = recent
             combo.clear()
             combo.addItems(recent)
-            combo.setEditText(folder)
-        if not combo.lineEdit().hasFocus() and combo.currentText != folder:
-            combo.setEditText(folder)
+        if combo.currentText != text:
+            combo.setEditText(text)
         combo.setToolTip(folder or _("Folder of a data set in nnU-Net's raw layout."))
 
     def _summary(self) -> str:
@@ -175,7 +178,7 @@ class DataPart(Part):
             for number in range(count):
                 combo.addItem(_("fold {n} of {count}").format(n=number + 1, count=count), str(number))
             value = known["value"] if known is not None else ALL
-            if value != ALL and int(value) >= count:
+            if value.isdigit() and int(value) >= count:
                 combo.addItem(_("fold {n}").format(n=int(value) + 1), value)
         if known is not None:
             combo.setCurrentIndex(combo.findData(known["value"]))
@@ -187,7 +190,7 @@ class DataPart(Part):
         text = self.ui.datasetCombo.currentText.strip()
         if self.panel.refreshing or self.panel.parameters is None:
             return
-        if text != self.panel.parameters.dataset:
+        if absolute(text) != self.panel.parameters.dataset:
             self.choose(text)
 
     def onBrowse(self) -> None:

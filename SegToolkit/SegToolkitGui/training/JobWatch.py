@@ -34,6 +34,7 @@ class JobWatch:
         problem: why the list could not be had the last time, or None.
         followed: folder of the run that is followed, "" for none.
         jobsChanged: Signal(), list or problem changed.
+        answered: Signal(), the list has come, changed or not.
         followedChanged: Signal(), another run is followed.
         eventsArrived: Signal(list), further events of the followed run, in their order.
     """
@@ -45,6 +46,7 @@ class JobWatch:
         self.problem: UserError | None = None
         self.followed = ""
         self.jobsChanged = Signal()
+        self.answered = Signal()
         self.followedChanged = Signal()
         self.eventsArrived = Signal()
         self._ask = ask
@@ -128,6 +130,7 @@ class JobWatch:
             if error is None:
                 self._take(outputs)
                 self._readEvents()
+                self.answered.emit()
             elif error.code != "cancelled":
                 self.problem = error
                 self.jobsChanged.emit()

@@ -46,6 +46,10 @@ class Panel(PanelBase):
         """Show the scene's fold."""
         self.plan.takeFold()
 
+    def sceneCloses(self) -> None:
+        """What is being collected goes."""
+        self.collect.sceneClosing()
+
     def tearDown(self) -> None:
         """The panel ends for good; runs go on."""
         self.session.slow.changed.disconnect(self.changed)

@@ -1,12 +1,10 @@
 """What the panel keeps in the scene."""
 
-import logging
-
-import slicer
-
 # No "from __future__ import annotations" here: the wrapper reads the annotations as types.
 from slicer import vtkMRMLScalarVolumeNode, vtkMRMLSegmentationNode
 from slicer.parameterNodeWrapper import parameterNodeWrapper
+
+from SegToolkitGui.SceneChoices import readChoices
 
 
 @parameterNodeWrapper
@@ -31,15 +29,5 @@ class TrainingParameters:
 
 
 def openParameters(node) -> TrainingParameters:
-    """The choices in a parameter node; those of a scene that cannot be read go back to their defaults."""
-    try:
-        parameters = TrainingParameters(node)
-        for name in TrainingParameters.__annotations__:
-            getattr(parameters, name)
-        return parameters
-    except Exception:  # which one is up to Slicer's serializers
-        logging.warning("SegToolkit: the scene's choices cannot be read; they are reset", exc_info=True)
-    with slicer.util.NodeModify(node):
-        for name in node.GetParameterNames():
-            node.UnsetParameter(name)
-    return TrainingParameters(node)
+    """The choices in a parameter node."""
+    return readChoices(node, TrainingParameters)

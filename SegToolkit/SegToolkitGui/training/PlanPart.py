@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import ctk
 import qt
@@ -10,11 +11,13 @@ from slicer.i18n import tr as _
 
 from SegToolkitGui.Errors import UserError
 from SegToolkitGui.Part import Part
+from SegToolkitGui.Paths import absolute
 from SegToolkitGui.training.DataPart import ALL
 from SegToolkitGui.training.Schema import foldPath, isNullable, merged, nested, valueAt
 from SegToolkitGui.training.SettingsForm import SettingsForm
 
 CHECK_MS = 400  # after the last change of a setting
+FOLD = re.compile(r"\d{1,4}")
 
 
 class PlanPart(Part):
@@ -75,7 +78,7 @@ class PlanPart(Part):
     def places(self) -> dict[str, str]:
         """Further inputs that were given, name -> path."""
         paths = {name: edit.currentPath.strip() for name, edit in self._places.items()}
-        return {name: path for name, path in paths.items() if path}
+        return {name: absolute(path) for name, path in paths.items() if path}
 
     def folds(self) -> dict | None:
         """Which fold the settings leave out ("value": its number as text, or ALL), and whether they may leave
@@ -94,6 +97,8 @@ class PlanPart(Part):
         """Put the scene's choice of a fold into the settings."""
         path = foldPath(self.method["schema"]) if self.method else ()
         fold = self.panel.parameters.fold if self.panel.parameters is not None else ""
+        if fold and fold != ALL and not FOLD.fullmatch(fold):  # of a scene made by hand
+            fold = self.panel.parameters.fold = ""
         if path and fold:
             self.form.setValues(nested(path, None if fold == ALL else int(fold)))
             self.settingsChanged()
@@ -218,7 +223,7 @@ class PlanPart(Part):
         for name, edit in self._places.items():
             edit.setCurrentPath(str(places.get(name) or ""))
         if device:
-            self.panel.session.machine.device = device
+            self.panel.session.machine.device = str(device)
         self.settingsChanged()
 
     def _buildPlaces(self, places: list[dict]) -> None:

@@ -14,7 +14,7 @@ from SegToolkitGui.Report import reportText
 from SegToolkitGui.training.Curves import Curves
 from SegToolkitGui.training.PictureView import PictureView
 from SegToolkitGui.training.RunLog import RunLog
-from SegToolkitGui.training.RunPlan import RunPlan, nameProblem, proposedName
+from SegToolkitGui.training.RunPlan import RunPlan, madePlaces, nameProblem, proposedName
 from SegToolkitGui.training.Texts import ICONS, isLive, isWorking, progressText, stateLine, stateName
 
 ICON_SIZE = 16
@@ -30,6 +30,7 @@ class RunPart(Part):
         self.failed = False
         self.starting = False
         self._named = False  # the person gave the run a name
+        self._proposedFor: tuple = ()  # method and preset
         self._pictures: list[tuple[int, str]] = []
         self._progress: dict = {}
         self._icon = ""
@@ -84,6 +85,7 @@ class RunPart(Part):
             memoryMb=panel.estimate.memoryMb,
             root=panel.session.machine.runsFolder,
             needsDataset=plan.needsDataset,
+            made=madePlaces(plan.method),
         )
 
     def reason(self) -> str:
@@ -180,13 +182,10 @@ class RunPart(Part):
         plan, jobs = panel.plan, panel.session.jobs
         if plan.method is None or not jobs.known:
             return
-        if not edit.text or nameProblem(edit.text, jobs.names()) or not self._fits(edit.text):
-            preset = plan.preset["name"] if plan.preset else ""
-            edit.setText(proposedName(plan.method["name"], preset, jobs.names()))
-
-    def _fits(self, name: str) -> bool:
-        plan = self.panel.plan
-        return name.startswith(f"{plan.method['name']}-{plan.preset['name'] if plan.preset else ''}")
+        wanted = (plan.method["name"], plan.preset["name"] if plan.preset else "")
+        if not edit.text or nameProblem(edit.text, jobs.names()) or wanted != self._proposedFor:
+            self._proposedFor = wanted
+            edit.setText(proposedName(*wanted, jobs.names()))
 
     def _chooseFollowed(self) -> None:
         """Follow what runs, or what was last trained, unless a run is followed already."""
@@ -199,7 +198,8 @@ class RunPart(Part):
                 UserError("run-gone", _("The folder of the run {name} is no longer there.").format(name=name))
             )
         # A run that only waits tells little; so does one that was copied here long ago.
-        best = max(jobs.jobs, key=lambda job: (isWorking(job), isLive(job), _when(job)), default=None)
+        there = [job for job in jobs.jobs if job["folder"] not in self.panel.runs.deleting]
+        best = max(there, key=lambda job: (isWorking(job), isLive(job), _when(job)), default=None)
         jobs.follow(best["folder"] if best else "")
 
     def showError(self, error: UserError) -> None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from datetime import date
-from pathlib import Path
 from typing import Any
 
 from slicer.i18n import tr as _
+
+from SegToolkitGui.Paths import exists, isFolder
 
 # What the name of a folder cannot hold on one system or another; the library has the last word.
 FORBIDDEN = re.compile(r'[<>:"/\\|?*\x00-\x1f]|^[.-]|[. ]$')
@@ -29,6 +30,7 @@ class RunPlan:
         memoryMb: what the estimate says it needs, None where there is none.
         root: runs folder; "" is the library's own choice.
         needsDataset: whether the method trains on a data set.
+        made: names of places that the run makes where they are missing.
     """
 
     name: str
@@ -40,6 +42,7 @@ class RunPlan:
     memoryMb: float | None = None
     root: str = ""
     needsDataset: bool = True
+    made: frozenset[str] = frozenset()
 
     def problem(self, taken: set[str]) -> str:
         """Why it cannot begin, in a sentence; "" if it can.
@@ -49,10 +52,10 @@ class RunPlan:
         """
         if not self.dataset and self.needsDataset:
             return _("Choose the folder of a data set, or collect one from the scene.")
-        if self.dataset and not Path(self.dataset).is_dir():
+        if self.dataset and not isFolder(self.dataset):
             return _("The folder {folder} is no longer there.").format(folder=self.dataset)
         for name, path in self.places.items():
-            if not Path(path).exists():
+            if name not in self.made and not exists(path):
                 return _("{name}: {path} does not exist.").format(name=name, path=path)
         return nameProblem(self.name, taken)
 
@@ -68,6 +71,12 @@ class RunPlan:
             "memory_mb": self.memoryMb,
         }
         return {**values, "root": self.root} if self.root else values
+
+
+def madePlaces(method: dict | None) -> frozenset[str]:
+    """Names of a method's places that a run makes where they are missing."""
+    places = method["places"] if method else []
+    return frozenset(place["name"] for place in places if place.get("made"))
 
 
 def nameProblem(name: str, taken: set[str]) -> str:

@@ -10,7 +10,7 @@ import slicer
 from slicer.i18n import tr as _
 
 from SegToolkitGui.Errors import UserError
-from SegToolkitGui.fewshot.Session import FewShotSession
+from SegToolkitGui.ModelSession import refreshModels
 from SegToolkitGui.Part import Part
 from SegToolkitGui.training.RunPlan import freeName
 from SegToolkitGui.training.RunsTable import RunsTable
@@ -24,6 +24,8 @@ class RunsPart(Part):
         super().__init__(panel)
         ui = self.ui
         self.table = RunsTable(ui.runsTable)
+        self.deleting: set[str] = set()  # folders of runs that are on their way out
+        self._taken = ""  # folder of the run whose model is being taken
         ui.runsTable.connect("itemSelectionChanged()", panel.changed)
         ui.runsTable.connect("cellDoubleClicked(int,int)", panel.guarded(self.onShow))
         for button, slot in (
@@ -49,6 +51,7 @@ class RunsPart(Part):
     def refresh(self) -> None:
         """Bring the section in line."""
         ui, jobs = self.ui, self.panel.session.jobs
+        self.deleting &= {job["folder"] for job in jobs.jobs}
         self.table.show(jobs.jobs, jobs.followed)
         status = self.selected()
         for button, reason, tip in self._buttons(status):
@@ -73,6 +76,8 @@ class RunsPart(Part):
         ui, jobs = self.ui, self.panel.session.jobs
         none = "" if status is not None else _("Choose a run in the table.")
         status = status or {"state": "new", "folder": ""}
+        if status["folder"] in self.deleting:
+            none = _("It is being deleted.")
         live, state = isLive(status), status["state"]
         followed = _("It is the run shown above.") if status["folder"] == jobs.followed else ""
         waits = "" if state == "waiting" else _("It does not wait in the queue.")
@@ -80,6 +85,8 @@ class RunsPart(Part):
         going = _("It is going on; stop it first.") if live else ""
         resumable = "" if state in RESUMABLE else (going or _("It is finished; copy it to train anew."))
         model = "" if status.get("model") else _("It has no model yet: Stop and keep best makes one.")
+        if self._taken:
+            model = _("A model is being taken already.")
         return [
             (ui.showRunButton, none or followed, _("Show its curves, pictures and log above.")),
             (ui.compareRunButton, none or followed, _("Lay its curves over those shown above.")),
@@ -125,10 +132,9 @@ class RunsPart(Part):
 
         self.panel.session.quick("job_events", {"folder": status["folder"], "offset": 0}, finished)
 
-    def _act(self, verb: str, body: dict, onDone=None) -> None:
+    def _act(self, verb: str, body: dict) -> None:
         self.panel.running.message = ""
-        done = onDone or (lambda _outputs: self.panel.changed())
-        self.panel.session.act(verb, body, done, self.panel.tell)
+        self.panel.session.act(verb, body, lambda _outputs: self.panel.changed(), self.panel.tell)
 
     def onResume(self) -> None:
         """Go on with it."""
@@ -163,14 +169,20 @@ class RunsPart(Part):
         )
         if not slicer.util.confirmOkCancelDisplay(question, _("Delete the run")):
             return
-        jobs = self.panel.session.jobs
-        if jobs.followed == status["folder"]:
-            jobs.follow("")
+        running, session, folder = self.panel.running, self.panel.session, status["folder"]
+        self.deleting.add(folder)
+        if session.jobs.followed == folder:
+            session.jobs.follow("")
 
         def done(_outputs):
-            self.panel.running.showMessage(_("{name} was deleted.").format(name=status["name"]))
+            running.showMessage(_("{name} was deleted.").format(name=status["name"]))
 
-        self._act("job_delete", {"folder": status["folder"]}, done)
+        def failed(error):
+            self.deleting.discard(folder)
+            self.panel.tell(error)
+
+        running.showMessage(_("{name} is being deleted...").format(name=status["name"]))
+        session.act("job_delete", {"folder": folder}, done, failed)
 
     def onFolder(self) -> None:
         """Runs lie elsewhere."""
@@ -190,7 +202,7 @@ class RunsPart(Part):
         panel.plan.takeRun(
             began.get("method") or status.get("method") or "",
             began.get("settings") or {},
-            began.get("places") or {},
+            began["places"] if isinstance(began.get("places"), dict) else {},
             began.get("device") or "",
         )
         if began.get("dataset"):
@@ -205,15 +217,18 @@ class RunsPart(Part):
 
     def onUse(self) -> None:
         """Put the model where the other modules find it."""
-        self.use(self._chosen())
+        if not self._taken:
+            self.use(self._chosen())
 
     def use(self, status: dict, replace: bool = False) -> None:
         """Take a run's model into the person's collection; the other panels list it at once."""
         panel, session = self.panel, self.panel.session
 
         def finished(outputs, error):
+            self._taken = ""
             if error is not None and error.code == "model-exists" and not replace:
                 question = _("{text}\n\nReplace it?").format(text=error.text)
+                panel.running.showMessage("")
                 if slicer.util.confirmOkCancelDisplay(question, _("Use for prediction")):
                     self.use(status, True)
                 return
@@ -221,15 +236,17 @@ class RunsPart(Part):
                 panel.tell(error)
                 return
             session.machine.model = outputs["name"]
-            FewShotSession.shared().askModels()
+            refreshModels()
             panel.running.showMessage(
                 _("The model {name} is ready: the other modules of SegToolkit list it under Model.").format(
                     name=outputs["name"]
                 )
             )
 
+        self._taken = status["folder"]
+        panel.running.showMessage(_("The model of {name} is being taken...").format(name=status["name"]))
         body = {"path": status["model"], "replace": replace}
-        session.slow.ask("write", "add_model", body, None, finished)
+        session.slow.ask("model", "add_model", body, None, finished)
 
 
 def beginningOf(folder: str) -> dict:
@@ -240,17 +257,24 @@ def beginningOf(folder: str) -> dict:
     """
     try:
         if Path(folder, "job.json").is_file():
-            job = json.loads(Path(folder, "job.json").read_text(encoding="utf-8"))
-            return {**job, "settings": json.loads(Path(folder, "config.json").read_text(encoding="utf-8"))}
-        run = json.loads(Path(folder, "settings.json").read_text(encoding="utf-8"))
+            return {**_object(folder, "job.json"), "settings": _object(folder, "config.json")}
+        run = _object(folder, "settings.json")
         return {**run.get("start", {}), "method": run.get("method"), "settings": run.get("settings", {})}
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, TypeError) as error:
         raise UserError(
             "run-unreadable",
             _("What the run in {folder} began with cannot be read: {reason}.").format(
                 folder=folder, reason=error
             ),
         ) from error
+
+
+def _object(folder: str, name: str) -> dict:
+    """A JSON file that holds an object. Raises OSError, ValueError."""
+    values = json.loads(Path(folder, name).read_text(encoding="utf-8"))
+    if not isinstance(values, dict):
+        raise ValueError(_("{name} holds no settings").format(name=name))
+    return values
 
 
 def shortened(path: str, length: int = 46) -> str:

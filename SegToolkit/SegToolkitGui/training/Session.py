@@ -1,186 +1,121 @@
 """The workers behind the training module, and what they told about methods, devices and runs.
 
-The session belongs to the application, not to a panel. Runs belong to nobody: each is a process of its own,
-and neither the session's end nor Slicer's ends one.
+Runs belong to nobody: each is a process of its own, and neither the session's end nor Slicer's ends one.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
-import qt
-import slicer
 from slicer.i18n import tr as _
 
-from SegToolkitGui import Paths
 from SegToolkitGui.Errors import UserError
-from SegToolkitGui.InstallLogic import brokenTorchHint
+from SegToolkitGui.MachineSettings import MachineSettings
+from SegToolkitGui.SessionBase import SessionBase, problemOf
 from SegToolkitGui.Signal import Signal
 from SegToolkitGui.training.JobWatch import JobWatch
 from SegToolkitGui.training.Machine import TrainingMachine
 from SegToolkitGui.training.SlowWork import SlowWork
-from SegToolkitGui.WorkerClient import OnEvent, OnFinished, WorkerClient
-
-# A worker that nobody asks anything is stopped after so many minutes.
-IDLE_MINUTES = 15
-_shared: TrainingSession | None = None
+from SegToolkitGui.WorkerClient import OnEvent, OnFinished
 
 
-class TrainingSession:
-    """Two workers: one that answers at once, about runs, and one for what takes its time.
+class TrainingSession(SessionBase):
+    """Three workers: "quick" tells at once about runs, "orders" changes them, and "slow" takes its time.
 
-    Args:
-        command: program and arguments that start a worker; None takes SegToolkitLib's.
+    An order may wait for a process to begin or to end, or for a slow disk; what is known of the other runs
+    is not to wait with it.
 
     Attributes:
         methods: what can be trained, as the worker's verb "methods" tells it.
         methodsProblem: why that is not known, "" if it is or is still being asked.
-        devices, environment, environmentProblem: as in the few-shot session.
         jobs: the runs (JobWatch).
         slow: checks, estimates, files to be written (SlowWork).
-        methodsChanged, devicesChanged, logged: signals, without arguments but for logged(line).
+        methodsChanged: Signal().
     """
 
+    machineClass: ClassVar[type[MachineSettings]] = TrainingMachine
+
     def __init__(self, command: list[str] | None = None) -> None:
-        self.command = command
+        super().__init__(command)
         self.methods: list[dict] = []
         self.methodsProblem = ""
-        self.devices: list[dict] = []
-        self.environment: dict = {}
-        self.environmentProblem = ""
-        self.machine = TrainingMachine()
         self.methodsChanged = Signal()
-        self.devicesChanged = Signal()
-        self.logged = Signal()
-        self._folder = None
-        self._clients: dict[str, WorkerClient] = {}
-        self._idleTimers: dict[str, Any] = {}
-        self._asking: set[str] = set()
-        self._failed: set[str] = set()
+        self._orders: set[tuple[str, str]] = set()  # under way
         self.jobs = JobWatch(self.quick, lambda: self.machine.runsFolder)
         self.slow = SlowWork(
-            lambda *request: self.ask("slow", *request), lambda: self.client("slow").cancel()
+            lambda verb, body, onEvent, onFinished: self.ask(verb, body, onFinished, onEvent, "slow"),
+            lambda: self.worker("slow").cancel(),
         )
-        self._quitConnected = slicer.app.connect("aboutToQuit()", self.onQuit)
 
-    @staticmethod
-    def shared() -> TrainingSession:
-        """The session of this application; made at the first call."""
-        global _shared
-        if _shared is None:
-            _shared = TrainingSession()
-        return _shared
+    def quick(self, verb: str, body: dict, onFinished: OnFinished, onEvent: OnEvent | None = None) -> None:
+        """Ask the worker that answers at once."""
+        self.ask(verb, body, onFinished, onEvent, "quick")
 
-    @staticmethod
-    def endShared() -> None:
-        """End the session, if there is one: at the end of the application and before modules are reloaded."""
-        global _shared
-        if _shared is not None:
-            session, _shared = _shared, None
-            session.shutDown()
+    def order(self, verb: str, body: dict, onFinished: OnFinished) -> None:
+        """Ask the worker that does things with runs."""
+        self.ask(verb, body, onFinished, worker="orders")
 
-    @property
-    def folder(self):
-        """Folder of the files that cross over to the workers; removed with the session."""
-        if self._folder is None:
-            self._folder = Paths.newSessionFolder()
-        elif not self._folder.is_dir():
-            # Cleaned away from outside. It holds patients' images, so nobody else may look into it.
-            self._folder.mkdir(mode=0o700, parents=True)
-        return self._folder
+    def act(
+        self, verb: str, body: dict, onDone: Callable[[dict], Any], onError: Callable[[Any], Any]
+    ) -> None:
+        """Do something with a run; the list of runs follows by itself.
 
-    def client(self, name: str) -> WorkerClient:
-        """The client "quick" or "slow"; its process starts with the first request.
-
-        Raises:
-            UserError: there is no temporary folder.
+        The same once more while it is being done (a second click) is not heard.
         """
-        if name not in self._clients:
-            client = self._clients[name] = WorkerClient(self.folder / name, self.command)
-            timer = self._idleTimers[name] = qt.QTimer()
-            timer.setSingleShot(True)
-            timer.connect("timeout()", lambda: self._stopIdle(name))
-            client.stateChanged.connect(lambda state: self._onWorkerState(name, state))
-            client.logged.connect(self.logged.emit)
-        return self._clients[name]
-
-    def ask(self, name: str, verb: str, body: dict, onEvent: OnEvent | None, onFinished: OnFinished) -> None:
-        """Ask a worker; that it cannot be asked is an answer too."""
-        try:
-            client = self.client(name)
-        except UserError as problem:
-            error = problem
-            qt.QTimer.singleShot(0, lambda: onFinished(None, error))
+        key = (verb, body["folder"])
+        if key in self._orders:
             return
-        client.request(verb, body, onEvent, onFinished)
+        self._orders.add(key)
 
-    @property
-    def device(self) -> str:
-        """The device chosen on this machine; "auto" if it is no longer there."""
-        chosen = self.machine.device
-        there = not self.devices or any(one["id"] == chosen for one in self.devices)
-        return chosen if there else "auto"
+        def finished(outputs, error):
+            self._orders.discard(key)
+            if error is None:
+                onDone(outputs)
+            else:
+                onError(error)
+            self.jobs.poll()
+
+        self.order(verb, body, finished)
+
+    # What the panel wants to know
 
     @property
     def problem(self) -> str:
         """Why nothing can be trained here, in a sentence; "" if nothing is known against it."""
         return self.environmentProblem or self.methodsProblem
 
-    @property
-    def log(self) -> list[str]:
-        """The last lines of both workers."""
-        return [line for client in self._clients.values() for line in client.log]
-
-    # What the panel wants to know
-
     def wake(self) -> None:
         """Ask what is not known yet, unless the question is under way or has failed."""
-        waiting = self._asking | self._failed
-        if not self.methods and "methods" not in waiting:
+        if not self.methods and self.mayAsk("methods"):
             self.askMethods()
-        if not self.environment and "environment" not in waiting:
-            self.askEnvironment()
+        super().wake()
 
     def forgetFailures(self) -> None:
         """Something was installed or mended: what failed may be asked again."""
-        self._failed.clear()
-        if self.environmentProblem:
-            self.environment, self.environmentProblem = {}, ""
+        super().forgetFailures()
         self.methodsProblem = ""
+
+    def requestFact(self, verb: str, body: dict, onFinished: OnFinished) -> None:
+        """Devices are the slow worker's to find: it loads torch."""
+        if verb == "environment":
+            self.slow.ask("environment", verb, body, None, onFinished)
+        else:
+            self.quick(verb, body, onFinished)
 
     def askMethods(self, onFinished: OnFinished | None = None) -> None:
         """Ask what can be trained; methodsChanged follows."""
 
         def finished(outputs, error):
-            self._answered("methods", error)
             if error is None:
                 self.methods = list(outputs["methods"])
-            self.methodsProblem = "" if error is None or error.code == "cancelled" else str(error)
+            self.methodsProblem = problemOf(error)
             self.methodsChanged.emit()
             if onFinished is not None:
                 onFinished(outputs, error)
 
-        self._asking.add("methods")
-        self.ask("quick", "methods", {}, None, finished)
-
-    def askEnvironment(self) -> None:
-        """Ask which devices there are, and whether torch works; devicesChanged follows."""
-
-        def finished(outputs, error):
-            self._answered("environment", error)
-            if error is None:
-                self.environment = outputs
-                self.devices = list(outputs["devices"])
-                problem = outputs.get("problem", "")
-                self.environmentProblem = f"{problem} {brokenTorchHint()}" if problem else ""
-            else:
-                self.environmentProblem = "" if error.code == "cancelled" else str(error)
-            self.devicesChanged.emit()
-
-        self._asking.add("environment")
-        self.slow.ask("environment", "environment", {}, None, finished)
+        self.askFact("methods", {}, finished)
 
     def method(self, name: str) -> dict | None:
         """What is known of a method."""
@@ -202,69 +137,21 @@ class TrainingSession:
             )
         return found
 
-    def quick(self, verb: str, body: dict, onFinished: OnFinished, onEvent: OnEvent | None = None) -> None:
-        """Ask the worker that answers at once."""
-        self.ask("quick", verb, body, onEvent, onFinished)
-
-    def act(
-        self, verb: str, body: dict, onDone: Callable[[dict], Any], onError: Callable[[Any], Any]
-    ) -> None:
-        """Do something with a run; the list of runs follows by itself."""
-
-        def finished(outputs, error):
-            if error is None:
-                onDone(outputs)
-            else:
-                onError(error)
-            self.jobs.poll()
-
-        self.quick(verb, body, finished)
-
-    # The workers' life
+    # The end
 
     def onQuit(self) -> None:
         """Slicer ends; runs do not."""
         names = [job["name"] for job in self.jobs.live]
         if names:
             logging.info("SegToolkit: these trainings go on without Slicer: %s", ", ".join(names))
-        self.shutDown()
+        super().onQuit()
 
     def shutDown(self) -> None:
         """End the workers for good and remove their files; safe to call twice. Runs go on."""
-        if self._quitConnected:
-            slicer.app.disconnect("aboutToQuit()", self.onQuit)
-            self._quitConnected = False
         self.jobs.end()
-        self.stopWorkers()
-        if self._folder is not None:
-            Paths.removeFolder(self._folder)
-            self._folder = None
+        super().shutDown()
 
     def stopWorkers(self) -> None:
-        """End the workers at once; they start again with the next request. Runs go on."""
+        """End the workers at once; they start again with the next question. Runs go on."""
         self.slow.clear()
-        for timer in self._idleTimers.values():
-            timer.stop()
-        clients, self._clients = self._clients, {}
-        for client in clients.values():
-            client.killNow()
-        self._asking.clear()
-
-    def _stopIdle(self, name: str) -> None:
-        client = self._clients.get(name)
-        if client is not None and client.state == "idle":
-            client.stop()
-
-    def _onWorkerState(self, name: str, state: str) -> None:
-        timer = self._idleTimers[name]
-        if state == "idle":
-            timer.start(IDLE_MINUTES * 60 * 1000)
-        else:
-            timer.stop()
-
-    def _answered(self, verb: str, error) -> None:
-        self._asking.discard(verb)
-        if error is not None and error.code != "cancelled":
-            self._failed.add(verb)
-            logging.warning("SegToolkit: %s", error)
-            self.logged.emit(str(error))
+        super().stopWorkers()

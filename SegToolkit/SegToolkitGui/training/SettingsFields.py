@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -240,7 +241,7 @@ class IntegerBox(Field):
 
     def fill(self, value: Any) -> None:
         """Numbers beyond the box are kept beside it."""
-        self.widget.setValue(int(max(-MOST_INT, min(MOST_INT, value or 0))))
+        self.widget.setValue(int(max(-MOST_INT, min(MOST_INT, number(value)))))
 
     def read(self) -> Any:
         """An int."""
@@ -264,7 +265,7 @@ class DecimalBox(IntegerBox):
 
     def fill(self, value: Any) -> None:
         """Digits that the box does not show are kept beside it."""
-        self.widget.setValue(float(value or 0))
+        self.widget.setValue(float(number(value)))
 
     def read(self) -> Any:
         """A float without what binary digits add."""
@@ -377,6 +378,11 @@ def emptyValue(spec: FieldSpec) -> Any:
     if spec.kind in ("integer", "number", "whole", "scientific"):
         return spec.least if spec.least is not None else 0
     return {"boolean": False, "text": "", "union": ""}.get(spec.kind, [])
+
+
+def number(value: Any) -> float:
+    """What a spin box shows of a value; of one that is no number 0, while the value is kept beside it."""
+    return value if isinstance(value, int | float) and math.isfinite(value) else 0
 
 
 def _isJson(text: str) -> bool:

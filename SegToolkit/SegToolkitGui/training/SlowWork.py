@@ -10,8 +10,9 @@ from SegToolkitGui.Errors import UserError
 from SegToolkitGui.Signal import Signal
 from SegToolkitGui.WorkerClient import OnEvent, OnFinished
 
-# What is asked first if several things wait. "write" changes files and is never broken off for another.
-KINDS = ("write", "check", "environment", "estimate")
+# What is asked first if several things wait. "model" and "collect" write files and are never broken off for
+# another.
+KINDS = ("model", "collect", "check", "environment", "estimate")
 
 
 @dataclass(eq=False)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
+
 import qt
 from slicer.i18n import tr as _
 
 from SegToolkitGui.Errors import UserError
+from SegToolkitGui.Paths import absolute
 from SegToolkitGui.Signal import Signal
-from SegToolkitGui.training.RunPlan import RunPlan, freeName, proposedName
+from SegToolkitGui.training.RunPlan import RunPlan, freeName, madePlaces, proposedName
 from SegToolkitGui.training.Schema import merged, unfolded
 from SegToolkitGui.training.Session import TrainingSession
 from SegToolkitGui.training.Texts import errorText, isLive
@@ -34,7 +37,8 @@ class TrainingRun:
         self.finished = Signal()
         self._session = session
         self._state = "starting"
-        self._stopAtOnce: bool | None = None
+        self._asking = False
+        self._whenBegun: tuple[str, dict] | None = None  # an order that came before the run had a folder
 
     @property
     def state(self) -> str:
@@ -59,7 +63,7 @@ class TrainingRun:
         self.name = plan.name
         if plan.dataset:
             self._session.machine.rememberDataset(plan.dataset)
-        self._session.quick("job_start", plan.body(), self._onStarted)
+        self._session.order("job_start", plan.body(), self._onStarted)
 
     def prepare(self, dataset, method, preset, settings, name, device, places) -> None:
         """Put settings together from a preset and changes, then begin; returns at once."""
@@ -80,6 +84,23 @@ class TrainingRun:
         self._session.askMethods(known)
 
     def _plan(self, dataset, method, preset, settings, name, device, places) -> RunPlan:
+        for argument, value, kind, wanted in (
+            ("dataset", dataset, str | os.PathLike | None, _("the path of a folder")),
+            ("preset", preset, str, _("a text")),
+            ("name", name, str | None, _("a text")),
+            ("device", device, str | None, _("a text")),
+            ("settings", settings, dict | None, _("a dictionary")),
+            ("places", places, dict | None, _("a dictionary")),
+        ):
+            names = value if isinstance(value, dict) else {}
+            if not isinstance(value, kind) or not all(isinstance(one, str) for one in names):
+                raise UserError(
+                    "bad-argument",
+                    _("{argument} must be {wanted}; it is {value!r}.").format(
+                        argument=argument, wanted=wanted, value=value
+                    ),
+                    _("See help(logic.startTraining)."),
+                )
         found = self._session.requireMethod(method)
         presets = {one["name"]: one for one in found["presets"]}
         if preset not in presets:
@@ -92,12 +113,13 @@ class TrainingRun:
         plan = RunPlan(
             name=freeName(name, taken) if name else proposedName(method, preset, taken),
             method=method,
-            dataset=str(dataset or ""),
+            dataset=absolute(str(dataset or "")),
             settings=merged(presets[preset]["values"], unfolded(settings or {})),
-            places={one: str(path) for one, path in (places or {}).items()},
+            places={one: absolute(str(path)) for one, path in (places or {}).items()},
             device=device or self._session.machine.device,
             root=self._session.machine.runsFolder,
             needsDataset=bool(found.get("needs_dataset", True)),
+            made=madePlaces(found),
         )
         problem = plan.problem(set())
         if problem:
@@ -110,13 +132,13 @@ class TrainingRun:
             return
         self.attach(outputs)
         self._session.jobs.update(outputs)
-        if self._stopAtOnce is not None:
-            self.stop(self._stopAtOnce)
+        if self._whenBegun is not None:
+            self._act(*self._whenBegun)
 
     def attach(self, status: dict) -> None:
         """Take over a run that is there."""
         self.folder, self.name = status["folder"], status["name"]
-        self._session.jobs.jobsChanged.connect(self._onJobs)
+        self._session.jobs.answered.connect(self._onJobs)
         self._state = ""  # that it has begun is worth telling whatever it does now
         self._take(status)
 
@@ -129,18 +151,15 @@ class TrainingRun:
             keep: also write the model, from the best weights so far. Such a run is finished; otherwise it
                 can be resumed.
         """
-        if not self.folder:
-            self._stopAtOnce = keep
-            return
-        self._act("job_stop", {"folder": self.folder, "keep": bool(keep)})
+        self._act("job_stop", {"keep": bool(keep)})
 
     def kill(self) -> None:
         """End its process at once; what came after the last checkpoint is lost."""
-        self._act("job_kill", {"folder": self.folder})
+        self._act("job_kill", {})
 
     def resume(self) -> None:
         """Go on where it ended."""
-        self._act("job_resume", {"folder": self.folder})
+        self._act("job_resume", {})
 
     def wait(self, seconds: float | None = None) -> TrainingRun:
         """Wait until it ended, while the application goes on handling events.
@@ -180,19 +199,35 @@ class TrainingRun:
     # What the list of runs tells
 
     def _act(self, verb: str, body: dict) -> None:
+        if not self.folder:
+            self._whenBegun = (verb, body)
+            return
+
         def failed(error):
             self.error = error
             self.stateChanged.emit(self)
 
-        self._session.act(verb, body, lambda _outputs: None, failed)
+        self._session.act(verb, {"folder": self.folder, **body}, lambda _outputs: None, failed)
 
     def _onJobs(self) -> None:
         jobs = self._session.jobs
         status = jobs.status(self.folder)
         if status is not None:
             self._take(status)
-        elif jobs.known and jobs.problem is None:
-            self._end("deleted", None)
+            return
+        if self._asking:
+            return
+
+        def told(outputs, error):
+            self._asking = False
+            if error is None:
+                self._take(outputs)
+            elif error.code == "no-run":
+                self._end("deleted", None)
+
+        # It is not in the list: it is gone, or the list is that of another folder of runs.
+        self._asking = True
+        self._session.quick("job_show", {"folder": self.folder}, told)
 
     def _take(self, status: dict) -> None:
         self.status = status
@@ -208,7 +243,7 @@ class TrainingRun:
                 self.finished.emit(self)
 
     def _end(self, state: str, error: UserError | None) -> None:
-        self._session.jobs.jobsChanged.disconnect(self._onJobs)
+        self._session.jobs.answered.disconnect(self._onJobs)
         self._state, self.error = state, error
         self.stateChanged.emit(self)
         self.finished.emit(self)

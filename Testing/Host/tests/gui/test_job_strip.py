@@ -109,6 +109,10 @@ def test_progress_shows_steps_and_their_phase(strip) -> None:
     assert (bar.value(), bar.text()) == (60, "100% sure 60/60")
     strip.setProgress("loading model", 0, 0)
     assert bar.maximum() == 0
+    strip.setProgress("coarse", 0, 1)  # one step, of which nobody knows how far it is
+    assert (bar.maximum(), bar.format()) == (0, "finding the organs")
+    strip.setProgress("coarse", 1, 1)
+    assert (bar.value(), bar.maximum()) == (1, 1)
     strip.setState("done", "Done.")
     assert (bar.value(), bar.maximum()) == (1, 1)
 

@@ -44,6 +44,13 @@ def test_a_damaged_entry_gives_the_default(path, name, default, value, damage) -
     assert getattr(reopened(path), name) == default
 
 
+def test_each_panel_finds_the_last_model_that_it_can_use(path) -> None:
+    machine = MachineSettings(QSettings(path, QSettings.Format.IniFormat))
+    for name in ("a", "b", "c", "b"):
+        machine.model = name
+    assert machine.recentModels == ["b", "c", "a"]
+
+
 def test_one_and_several_licences_survive_a_restart(path) -> None:
     for names in (["one"], ["one", "two, é"]):
         settings = QSettings(path, QSettings.Format.IniFormat)

@@ -48,7 +48,7 @@ def test_choices_that_cannot_be_read_are_reset_and_examples_stay(panel, patient,
     panel.settle()
     panel.logic.parameterNodeOfScene().SetParameter(name, text)
     problems.take("slot")  # the wrapper's own observer, which reads at once
-    panel.widget.onSceneChanged(None, None)
+    panel.widget.life.takeScene()
     problems.take("slot")
     panel.settle()
     assert panel.supportTable.rowCount() == 1

@@ -96,7 +96,11 @@ class World:
             return
         outputs = self.facts.get("answers", {}).get(verb)
         if outputs is None:
-            outputs = getattr(self, verb)(request)
+            try:
+                outputs = getattr(self, verb)(request)
+            except StopIteration:
+                say(t="error", id=name, code="no-run", text="There is no such run.", hint="")
+                return
         say(t="done", id=name, outputs=outputs)
 
     def keep(self) -> None:
@@ -165,6 +169,9 @@ class World:
         job.update(values)
         self.keep()
         return job
+
+    def job_show(self, request: dict) -> dict:
+        return self._changed(request)
 
     def job_stop(self, request: dict) -> dict:
         return self._changed(request, state="stopping")

@@ -69,6 +69,10 @@ def test_a_place_that_is_not_there_is_told(panel, dataset, tmp_path):
     panel.panel.plan._places["coco"].setCurrentPath(str(tmp_path / "none.pth"))
     panel.settle()
     assert "none.pth does not exist" in panel.reasonLabel.text()
+    panel.panel.plan.method["places"][0]["made"] = True  # the run makes it where it is missing
+    panel.settle()
+    panel.wait(panel.startButton.isEnabled, what="Start")
+    del panel.panel.plan.method["places"][0]["made"]
 
 
 def test_the_device_belongs_to_the_machine(panel):
@@ -151,7 +155,7 @@ def test_files_to_be_written_do_not_wait_for_an_estimate(panel, world, dataset):
     panel.wait(lambda: world.asked("estimate"), what="the estimate")
     done: list[dict] = []
     body = {"path": "/a/b/c"}
-    panel.session.slow.ask("write", "add_model", body, None, lambda outputs, error: done.append(outputs))
+    panel.session.slow.ask("model", "add_model", body, None, lambda outputs, error: done.append(outputs))
     panel.wait(lambda: done, 5, "the model")
     # The estimate was set back, not lost.
     panel.wait(lambda: len(world.asked("estimate")) == 2, 5, "the second try")

@@ -35,7 +35,7 @@ def real(application, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterat
     yield found
     for job in found.jobs.live:
         found.session.quick("job_kill", {"folder": job["folder"]}, lambda outputs, error: None)
-    found.wait(lambda: found.session.client("quick").state in ("idle", "off"), 30, "the ends")
+    found.wait(lambda: found.session.worker("quick").state in ("idle", "off"), 30, "the ends")
     application.leaveModule()
     found.session.stopWorkers()
     fresh(found, None)

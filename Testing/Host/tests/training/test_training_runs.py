@@ -141,7 +141,9 @@ def test_a_model_is_put_where_the_other_modules_find_it(panel, world, monkeypatc
     from SegToolkitGui.fewshot.Session import FewShotSession
 
     asked: list[bool] = []
-    monkeypatch.setattr(FewShotSession.shared(), "askModels", lambda: asked.append(True))
+    session = FewShotSession.shared()
+    monkeypatch.setattr(session, "models", [{"name": "abdomen", "usable": True}])
+    monkeypatch.setattr(session, "askModels", lambda: asked.append(True))
     model = world.runs / "one" / "result" / "model"
     world.run("one", state="finished", model=str(model))
     panel.polled()

@@ -15,11 +15,11 @@ def ready(panel, dataset):
 def test_a_killed_worker_is_replaced_and_the_list_comes_back(panel, world):
     world.run("one", state="running", step=1, total=9)
     panel.polled()
-    first = panel.session.client("quick").pid
+    first = panel.session.worker("quick").pid
     os.kill(first, signal.SIGKILL)
     world.run("one", state="running", step=2, total=9)
     panel.wait(lambda: panel.row("one")[3] == "2/9", what="the list")
-    assert panel.session.client("quick").pid != first
+    assert panel.session.worker("quick").pid != first
     panel.settle()
     assert panel.jobs.problem is None
 
@@ -147,7 +147,7 @@ def test_on_quit_live_runs_are_named_and_left_alone(panel, world, caplog):
     session = TrainingSession(panel.session.command)
     session.jobs.poll()
     panel.wait(lambda: session.jobs.known, what="the runs")
-    pid = session.client("quick").pid
+    pid = session.worker("quick").pid
     with caplog.at_level("INFO"):
         session.onQuit()
     assert "these trainings go on without Slicer: one" in caplog.text

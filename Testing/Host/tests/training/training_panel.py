@@ -146,7 +146,7 @@ def fresh(panel: Panel, command: list[str] | None) -> None:
     if session.command != command:
         session.command = command
         session.stopWorkers()
-    for kind in ("write", "check", "environment", "estimate"):
+    for kind in ("model", "collect", "check", "environment", "estimate"):
         session.slow.cancel(kind)
     panel.wait(lambda: not session.jobs._asking, what="the last answer")
     session.methods, session.devices, session.environment = [], [], {}

@@ -96,3 +96,20 @@ def test_without_a_scene_or_after_its_end_nothing_is_drawn(view, scene, applicat
     application.closeScene()
     assert shown(view) == []
     assert view[1].mrmlPlotViewNode() is None
+
+
+def test_bars_stand_over_their_labels(chart):
+    from host.widgets.plotdrawing import drawnSeries, rangeOf
+
+    series = chart.GetNthPlotSeriesNode(0)
+    words = series.GetTableNode().GetTable().GetColumnByName("name")
+    for number, word in enumerate(("liver", "spleen", "aorta")):
+        words.SetValue(number, word)
+    series.SetPlotType(series.PlotTypeBar)
+    series.SetLabelColumnName("name")
+    (drawn,) = drawnSeries(chart)
+    assert drawn.bars
+    assert drawn.labels == ["liver", "spleen", "aorta"]
+    assert drawn.points == [(0, 1.0), (1, 2.0), (2, 4.0)]
+    assert rangeOf(chart, 0, [drawn]) == (-0.5, 2.5)
+    assert rangeOf(chart, 1, [drawn]) == (0.0, 4.0)  # bars begin at nothing

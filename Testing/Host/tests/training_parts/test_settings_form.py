@@ -14,6 +14,7 @@ from SegToolkitGui.Errors import UserError
 from SegToolkitGui.training.SettingsForm import SettingsForm
 from SegToolkitGui.training.SettingsSchema import parsed, readable
 from SegToolkitLib.methods.alpnet.settings import AlpnetSettings
+from SegToolkitLib.methods.cssn.settings import CssnSettings
 
 Loss = Literal["dice", "cross entropy"]
 
@@ -72,7 +73,7 @@ def widget(form, name):
     return field(form, name).widget
 
 
-@pytest.mark.parametrize("settings", [Toy, AlpnetSettings])
+@pytest.mark.parametrize("settings", [Toy, AlpnetSettings, CssnSettings])
 def test_a_form_begins_with_the_defaults(form, settings) -> None:
     form.setSchema(settings.model_json_schema())
     assert form.values() == defaultsOf(settings)
