@@ -18,6 +18,10 @@ from tqdm import tqdm
 from SegToolkitLib.errors import SegToolkitError
 
 
+class ReaderGoneError(BrokenPipeError):
+    """Nobody reads any more what is reported."""
+
+
 class Reporter:
     """Receives what happens; this base class keeps silent, which suits the Python API."""
 
@@ -70,7 +74,10 @@ class TerminalReporter(Reporter):
             self._bar = None
 
     def _say(self, text: str) -> None:
-        tqdm.write(text, file=self._stream)
+        try:
+            tqdm.write(text, file=self._stream)
+        except BrokenPipeError as error:
+            raise ReaderGoneError(*error.args) from error
 
     def warning(self, text: str, hint: str = "") -> None:
         self._say(f"Warning: {text} {hint}".rstrip())
@@ -100,7 +107,10 @@ class JsonReporter(Reporter):
     def _send(self, kind: str, **fields: Any) -> None:
         # ASCII, because a parent may decode our output with any locale.
         event = {"t": kind, **self._common, **fields}
-        print(json.dumps(plain(event), default=str), file=self._stream, flush=True)
+        try:
+            print(json.dumps(plain(event), default=str), file=self._stream, flush=True)
+        except BrokenPipeError as error:
+            raise ReaderGoneError(*error.args) from error
 
     def hello(self, **facts: Any) -> None:
         self._send("hello", pid=os.getpid(), **facts)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from argparse import SUPPRESS, Action, ArgumentParser, ArgumentTypeError, Namespace
+from argparse import SUPPRESS, Action, ArgumentParser, Namespace
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from SegToolkitLib.cli.options import named_values
 from SegToolkitLib.errors import SegToolkitError
 from SegToolkitLib.events import Reporter
 from SegToolkitLib.methods.registry import Command
@@ -40,17 +41,6 @@ class _OfLast(Action):
         if not namespace.items:
             parser.error(f"{option} belongs to an image: write --image before it")
         setattr(namespace.items[-1], self.dest, values)
-
-
-def _names(text: str) -> dict[int, str]:
-    """Parse "1=liver,2=spleen"."""
-    found: dict[int, str] = {}
-    for part in text.split(","):
-        value, equals, name = part.partition("=")
-        if not equals or not value.strip().isdecimal() or not name.strip():
-            raise ArgumentTypeError(f"{text!r} is not of the form 1=liver,2=spleen")
-        found[int(value)] = name.strip()
-    return found
 
 
 def _add_arguments(parser: ArgumentParser) -> None:
@@ -102,7 +92,7 @@ def _add_cases(parser: ArgumentParser) -> None:
         ("label", Path, "label map on the image's grid, or .seg.nrrd; without it the image stays unlabelled"),
         ("name", str, "name of the case (default: from the image's file name)"),
         ("patient", str, "whose image it is (default: a patient of its own)"),
-        ("structures", _names, "names of the label map's values, such as 1=liver,2=spleen"),
+        ("structures", named_values, "names of the label map's values, such as 1=liver,2=spleen"),
     ):
         given.add_argument(
             f"--{name}",

@@ -94,26 +94,24 @@ def _show(options: Namespace, reporter: Reporter) -> dict[str, object]:
 
 
 def _start(options: Namespace, reporter: Reporter) -> dict[str, object]:
-    from SegToolkitLib.jobs import control
-    from SegToolkitLib.jobs.job_file import create
+    from SegToolkitLib.jobs.begin import begin
     from SegToolkitLib.methods.registry import training_of
     from SegToolkitLib.settings import load
 
     method = training_of(options.method)
     base = _preset(method.presets, options.preset)
     settings = load(method.settings, base, options.config, options.set)
-    folder = create(
+    status = begin(
+        method,
         _root(options),
         options.name or f"{options.method}-{options.preset}-{time.strftime('%Y-%m-%d-%H%M%S')}",
-        options.method,
         options.dataset,
         settings.model_dump(mode="json"),
         dict(_pair(text) for text in options.place),
         options.device,
         options.memory_mb,
-        method.metric[0] if method.metric else None,
     )
-    return _told(control.start(folder), reporter)
+    return _told(status, reporter)
 
 
 def _watch(options: Namespace, reporter: Reporter) -> dict[str, object]:

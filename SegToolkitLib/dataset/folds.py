@@ -42,7 +42,9 @@ def even_borders(n: int, folds: int) -> list[int]:
         raise SegToolkitError(
             "folds",
             f"{n} scans cannot be cut into {folds} folds.",
-            f"Choose between 1 and {n} folds." if n else "The data set has no scans.",
+            f"Choose between 1 and {n} folds, or train on all scans: data.fold null, which is --fold none."
+            if n
+            else "The data set has no scans.",
         )
     return [k * n // folds for k in range(folds + 1)]
 
@@ -79,7 +81,7 @@ def fold_split(ids: Sequence[str], borders: Sequence[int], fold: int, n_support:
             "fold",
             f"Fold {fold} takes {stop - start} query and {n_support} support scans of only {len(ids)},"
             " which leaves none to train on.",
-            "Use more scans, more folds or fewer support scans.",
+            "Use more scans or folds, fewer support scans, or train on all: data.fold null (--fold none).",
         )
     validation = [position % len(ids) for position in range(start, stop + n_support)]
     held_out = set(validation)

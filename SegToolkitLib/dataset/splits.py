@@ -50,12 +50,12 @@ def make_splits(dataset: Dataset, folds: int = 5, seed: int = 0) -> list[Split]:
     for case in scored:
         groups[patients[case.id]] = groups.get(patients[case.id], 0) + 1
     if not 2 <= folds <= len(groups):
+        range_ = f"Choose between 2 and {len(groups)} folds (segtoolkit dataset split --folds)"
+        mend = range_ if len(groups) > 1 else "Add patients"
         raise SegToolkitError(
             "folds",
             f"The cases of {len(groups)} patient{'s' * (len(groups) != 1)} cannot be cut into {folds} folds.",
-            f"Choose between 2 and {len(groups)} folds."
-            if len(groups) > 1
-            else "Validation needs cases of two patients at least.",
+            f"{mend}, or train on all: data.fold null (--fold none).",
         )
     # A hash instead of a generator of random numbers: it never changes with a library's version. Large
     # groups go first, which keeps the folds even.

@@ -38,11 +38,15 @@ class Place:
     """A file or folder that a run reads besides its data set.
 
     A file's checksum is kept: until the first checkpoint, a resumed run wants the same file.
+
+    Attributes:
+        made: a folder that the run makes where it is missing.
     """
 
     name: str
     kind: Literal["file", "folder"]
     help: str
+    made: bool = False
 
 
 @dataclass

@@ -51,7 +51,7 @@ def described(start: Start, method: TrainingMethod) -> dict[str, Any]:
         "sha256": {
             name: _checksum(path)
             for name, path in start.places.items()
-            if _place(name, method).kind == "file"
+            if place_named(name, method).kind == "file"
         },
         "name": start.name,
         "command": start.command,
@@ -79,7 +79,7 @@ def stored_start(run: RunFolder, given: Start, method: TrainingMethod, begun: bo
         return given  # a run from before starts were kept
     places, checksums = _kept_places(kept, method)
     for name in given.places:
-        if _place(name, method).kind == "file" and name not in places:
+        if place_named(name, method).kind == "file" and name not in places:
             raise SegToolkitError(
                 "settings-fixed",
                 f"The run {run.path} was started without {name}.",
@@ -147,7 +147,12 @@ def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def _place(name: str, method: TrainingMethod) -> Place:
+def place_named(name: str, method: TrainingMethod) -> Place:
+    """One of a method's further inputs.
+
+    Raises:
+        SegToolkitError: "unknown-place".
+    """
     for place in method.places:
         if place.name == name:
             return place

@@ -10,8 +10,9 @@ from pydantic import Field
 
 from SegToolkitLib.events import Reporter
 from SegToolkitLib.jobs import control
+from SegToolkitLib.jobs.begin import begin
 from SegToolkitLib.jobs.event_file import events
-from SegToolkitLib.jobs.job_file import create, runs_folder, settings_of
+from SegToolkitLib.jobs.job_file import runs_folder, settings_of
 from SegToolkitLib.jobs.status import list_jobs, status
 from SegToolkitLib.methods.registry import Verb, training_of
 from SegToolkitLib.settings import Settings
@@ -71,18 +72,21 @@ def _start(values: Mapping[str, Any], reporter: Reporter) -> dict[str, object]:
     asked = _read(_Start, values)
     method = training_of(asked.method)
     settings = validated(method.settings, asked.settings, "The settings").model_dump(mode="json")
-    folder = create(
+    begun = begin(
+        method,
         _root(asked.root),
         asked.name,
-        asked.method,
         asked.dataset,
         settings,
         asked.places,
         asked.device,
         asked.memory_mb,
-        method.metric[0] if method.metric else None,
     )
-    return control.start(folder).describe()
+    return begun.describe()
+
+
+def _show(values: Mapping[str, Any], reporter: Reporter) -> dict[str, object]:
+    return status(_folder(values)).describe()
 
 
 def _stop(values: Mapping[str, Any], reporter: Reporter) -> dict[str, object]:
@@ -139,6 +143,7 @@ def _root(named: str | None) -> Path:
 
 VERBS: dict[str, Verb] = {
     "jobs": _jobs,
+    "job_show": _show,
     "job_start": _start,
     "job_stop": _stop,
     "job_kill": _kill,

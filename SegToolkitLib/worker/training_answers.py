@@ -53,7 +53,7 @@ def _described(name: str) -> dict[str, object]:
         "summary": method.summary,
         "metric": list(method.metric) if method.metric else None,
         "needs_dataset": method.needs_dataset,
-        "places": [{"name": p.name, "kind": p.kind, "help": p.help} for p in method.places],
+        "places": [{"name": p.name, "kind": p.kind, "help": p.help, "made": p.made} for p in method.places],
         "presets": [
             {
                 "name": preset.name,

@@ -113,6 +113,12 @@ def test_even_borders_differ_by_one_at_most(n: int, folds: int) -> None:
     assert np.ptp(lengths) <= 1
 
 
+def test_too_few_scans_for_the_folds_can_train_without_one() -> None:
+    with pytest.raises(SegToolkitError, match="between 1 and 3 folds") as refused:
+        even_borders(3, 5)
+    assert "--fold none" in refused.value.hint
+
+
 @pytest.mark.parametrize(
     ("borders", "fold", "shots", "code"),
     [

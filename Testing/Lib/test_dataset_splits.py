@@ -51,8 +51,9 @@ def test_a_seed_gives_the_same_folds_forever_and_another_one_others(dataset: Dat
 
 def test_as_many_folds_as_patients_is_the_most(dataset: Dataset) -> None:
     for folds in (0, 1, 6):
-        with pytest.raises(SegToolkitError, match="5 patients cannot be cut"):
+        with pytest.raises(SegToolkitError, match="5 patients cannot be cut") as refused:
             make_splits(dataset, folds)
+        assert "--fold none" in refused.value.hint
 
 
 def test_without_labels_all_cases_validate(tmp_path: Path) -> None:

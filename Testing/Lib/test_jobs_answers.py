@@ -84,6 +84,10 @@ def test_a_window_starts_watches_stops_resumes_copies_and_deletes(home: Path, tm
         ):
             assert worker.refused("job_start", **body)["code"] == code
         assert worker.refused("job_events", folder=str(home / "gone"))["code"] == "no-run"
+        assert ask("job_show", folder=folder) == find("liver a")
+        assert worker.refused("job_show", folder=str(home / "gone"))["code"] == "no-run"
+        missing = {"name": "d", "method": "alpnet", "dataset": str(home / "gone")}
+        assert worker.refused("job_start", **missing)["code"] == "no-dataset"
         assert worker.refused("jobs", rooot="x")["code"] == "description"
 
 

@@ -16,7 +16,12 @@ if TYPE_CHECKING:
     from SegToolkitLib.methods.alpnet.train import AlpnetTask
 
 PLACES = (
-    Place("superpixels", "folder", "pseudo-labels, made where they are missing (default: in the run folder)"),
+    Place(
+        "superpixels",
+        "folder",
+        "pseudo-labels, made where they are missing (default: in the run folder)",
+        made=True,
+    ),
     Place("coco", "file", "torchvision's COCO DeepLabV3 weights to start the ResNet-101 from"),
 )
 

@@ -1,0 +1,96 @@
+"""A new run that cannot work is refused before anything is made."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from jobs_helpers import own_home
+from SegToolkitLib.errors import SegToolkitError
+from SegToolkitLib.jobs.begin import begin, check_inputs
+from SegToolkitLib.jobs.job_file import runs_folder
+from SegToolkitLib.training.method import Place
+
+METHOD: Any = SimpleNamespace(
+    name="pretend",
+    title="Pretend",
+    metric=None,
+    needs_dataset=True,
+    places=(
+        Place("weights", "file", "Weights."),
+        Place("labels", "folder", "Labels."),
+        Place("cache", "folder", "Kept.", made=True),
+    ),
+)
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    with own_home(tmp_path, monkeypatch) as folder:
+        yield folder
+
+
+@pytest.fixture
+def dataset(tmp_path: Path) -> Path:
+    folder = tmp_path / "data"
+    folder.mkdir()
+    description = {"channel_names": {"0": "CT"}, "labels": {"background": 0, "liver": 1}}
+    description.update(file_ending=".nii.gz", numTraining=0)
+    (folder / "dataset.json").write_text(json.dumps(description))
+    return folder
+
+
+def test_what_is_there_is_taken(dataset: Path, tmp_path: Path) -> None:
+    check_inputs(METHOD, str(dataset), {"weights": str(dataset / "dataset.json"), "labels": str(tmp_path)})
+    check_inputs(METHOD, str(dataset), {"cache": str(tmp_path / "made by the run")})
+
+
+@pytest.mark.parametrize(
+    ("data", "places", "code", "said"),
+    [
+        (None, {}, "no-dataset", "none is given"),
+        ("missing", {}, "no-dataset", "no such file"),
+        (".", {}, "no-dataset", "no dataset.json"),
+        ("data", {"weights": "missing"}, "no-place", "no file"),
+        ("data", {"weights": "data"}, "no-place", "no file"),
+        ("data", {"labels": "data/dataset.json"}, "no-place", "no folder"),
+        ("data", {"cache": "data/dataset.json"}, "no-place", "no folder"),
+        ("data", {"wait": "data"}, "unknown-place", "weights, labels"),
+    ],
+)
+def test_what_is_missing_is_refused_and_leaves_no_run(
+    dataset: Path, tmp_path: Path, data: str | None, places: dict[str, str], code: str, said: str
+) -> None:
+    where = {name: str(tmp_path / path) for name, path in places.items()}
+    with pytest.raises(SegToolkitError) as refused:
+        begin(METHOD, None, "a", None if data is None else str(tmp_path / data), {}, where)
+    assert refused.value.code == code
+    assert said in str(refused.value)
+    assert not (runs_folder() / "a").exists()
+
+
+def test_a_method_that_reads_no_data_set_needs_none() -> None:
+    check_inputs(SimpleNamespace(**{**vars(METHOD), "needs_dataset": False}), None, {})
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no such pipes")
+@pytest.mark.parametrize("gone", ["stdout", "stderr"])
+def test_a_reader_that_goes_leaves_no_traceback(tmp_path: Path, gone: str) -> None:
+    read, write = os.pipe()
+    os.close(read)
+    streams: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, gone: write}
+    json_too = ["--json"] if gone == "stdout" else []
+    program = [sys.executable, "-m", "SegToolkitLib", "jobs", "list", *json_too]
+    done = subprocess.run(program, cwd=Path(__file__).parents[2], check=False, **streams)
+    os.close(write)
+    assert done.returncode == 1
+    assert not done.stdout
+    assert not done.stderr
