@@ -99,12 +99,12 @@ class Cache:
 
     def _content(self, part: Any) -> Any:
         if isinstance(part, Path):
-            return {"sha256": self._hash(part)}
+            return {"sha256": self.content_hash(part)}
         if isinstance(part, (np.integer, np.floating, np.bool_)):
             return part.item()
         raise TypeError(f"{part!r} of the type {type(part).__name__} is no part of a key")
 
-    def _hash(self, path: Path) -> str:
+    def content_hash(self, path: Path) -> str:
         """SHA-256 of a file's content, remembered by its name, size, time of change and inode."""
         key = file_key(path)
         if key in _known_hashes:

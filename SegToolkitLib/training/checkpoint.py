@@ -18,7 +18,7 @@ from SegToolkitLib.errors import SegToolkitError
 
 BEST = "best.pt"
 # What a process that was killed while writing leaves behind (see SegToolkitLib.atomic).
-HALF_WRITTEN = re.compile(r"\.[0-9a-f]{8}\.(\d{8}|best)\.pt")
+HALF_WRITTEN = re.compile(r"\.[0-9a-f]{8}\.((keep-)?\d{8}|best)\.pt")
 
 
 def save_checkpoint(folder: Path, step: int, state: dict[str, Any], keep: int = 2) -> Path:
@@ -44,6 +44,18 @@ def save_best(folder: Path, step: int, state: dict[str, Any]) -> Path:
     """Write ``best.pt``, like :func:`save_checkpoint`."""
     _write(folder / BEST, {"random": random_state(), **state, "step": step})
     return folder / BEST
+
+
+def save_milestone(folder: Path, step: int, state: dict[str, Any]) -> Path:
+    """Write ``keep-<step>.pt``, which stays for good: the network as it was, not enough to resume from it."""
+    path = folder / f"keep-{step:08d}.pt"
+    _write(path, {"network": state["network"], "extra": state["extra"], "step": step})
+    return path
+
+
+def milestones(folder: Path) -> list[Path]:
+    """What :func:`save_milestone` wrote into a folder, oldest first."""
+    return sorted(path for path in folder.glob("keep-*.pt") if re.fullmatch(r"keep-\d{8}", path.stem))
 
 
 def sweep(folder: Path) -> None:

@@ -20,6 +20,7 @@ from SegToolkitLib.training.checkpoint import (
     restore_random_state,
     save_best,
     save_checkpoint,
+    save_milestone,
     sweep,
 )
 from SegToolkitLib.training.distributed import ALONE, Group
@@ -27,7 +28,7 @@ from SegToolkitLib.training.options import LoopOptions as LoopOptions
 from SegToolkitLib.training.precision import autocast as autocast
 from SegToolkitLib.training.progress import Progress, Taken
 from SegToolkitLib.training.run_folder import RunFolder
-from SegToolkitLib.training.task import Pictures, StepResult, Task, Validates
+from SegToolkitLib.training.task import Milestones, Pictures, StepResult, Task, Validates
 from SegToolkitLib.training.update import Updater
 from SegToolkitLib.training.validation import Judge, evaluating
 
@@ -128,6 +129,7 @@ class Loop:
             impatient = self._judge.is_out_of_patience(options.patience) and not last
             if done % options.snapshot_every == 0 or last or order or impatient:
                 self._save(done)
+            self._keep(done, ends=last or order == "finish" or impatient)
             if order == "stop" and not last and not impatient:
                 return self._stopped(done)
             if order or impatient:
@@ -221,6 +223,15 @@ class Loop:
         if self._group.leader:
             path = save_checkpoint(self._run.checkpoints, done, state, self._options.keep_checkpoints)
             self._run.event("checkpoint", step=done, file=path.name)
+
+    def _keep(self, done: int, ends: bool) -> None:
+        """Keep the network for good where the task asks for it, and as it is at the end."""
+        task = self._task
+        wanted = task.milestones if isinstance(task, Milestones) else ()
+        if wanted and (done in wanted or ends) and self._group.leader:
+            state = {"network": task.network.state_dict(), "extra": task.extra_state()}
+            path = save_milestone(self._run.checkpoints, done, state)
+            self._run.event("milestone", step=done, file=path.name)
 
     def _everything(self) -> dict[str, Any]:
         """All that the run needs to go on; every process contributes its random states."""

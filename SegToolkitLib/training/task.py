@@ -76,6 +76,16 @@ class Validates(Protocol):
 
 
 @runtime_checkable
+class Milestones(Protocol):
+    """A task whose weights at some steps are wanted after the run."""
+
+    @property
+    def milestones(self) -> tuple[int, ...]:
+        """Numbers of finished steps after which the network is kept for good."""
+        ...
+
+
+@runtime_checkable
 class Pictures(Protocol):
     """A task that can show what it has learnt."""
 
