@@ -6,14 +6,15 @@ Exit code 0 means success, 1 an error that was told in a sentence, 2 wrong usage
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import traceback
 from collections.abc import Sequence
 
 from SegToolkitLib import __version__
-from SegToolkitLib.cli import dataset, demo, jobs, models, series, worker
+from SegToolkitLib.cli import dataset, demo, dicom_seg, jobs, models, series, worker
 from SegToolkitLib.errors import SegToolkitError
-from SegToolkitLib.events import JsonReporter, Reporter, TerminalReporter
+from SegToolkitLib.events import JsonReporter, ReaderGoneError, Reporter, TerminalReporter
 from SegToolkitLib.methods.registry import METHODS, Command, commands_of
 
 VERBS = {
@@ -23,6 +24,8 @@ VERBS = {
     "train": "train a model",
     "estimate": "estimate the time and memory of a training",
     "evaluate": "test a model by its paper's protocol",
+    "select-unlabeled": "choose the unlabelled images that are worth learning from",
+    "profile": "measure size, time and memory of a model",
     "segment": "segment volumes with a trained model",
 }
 
@@ -30,6 +33,16 @@ VERBS = {
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     options = _parser().parse_args(arguments)
+    try:
+        return _run(options)
+    except ReaderGoneError:  # as behind ``| head``
+        # The interpreter flushes once more at its end, and would complain.
+        for stream in (sys.stdout, sys.stderr):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        return 1
+
+
+def _run(options: argparse.Namespace) -> int:
     if hasattr(options, "program"):
         # It speaks to another program in its own way: many requests, many answers.
         code: int = options.program(options)
@@ -51,6 +64,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             )
         )
         return 1
+    except ReaderGoneError:
+        raise
     except Exception as error:  # a fault of ours: say so, and keep the trace for the report
         if _is_out_of_gpu_memory(error):
             told = SegToolkitError(
@@ -90,6 +105,7 @@ def _parser() -> argparse.ArgumentParser:
     own = {
         "models": models.COMMAND,
         "series": series.COMMAND,
+        "dicom-seg": dicom_seg.COMMAND,
         "dataset": dataset.COMMAND,
         "jobs": jobs.COMMAND,
         "demo": demo.COMMAND,
@@ -101,7 +117,9 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add(parsers: argparse._SubParsersAction, name: str, command: Command) -> None:
-    parser = parsers.add_parser(name, help=command.help, description=command.help.capitalize() + ".")
+    parser = parsers.add_parser(
+        name, help=command.help, description=command.help[:1].upper() + command.help[1:] + "."
+    )
     command.add_arguments(parser)
     parser.add_argument(
         "--json", action="store_true", help="report to a program: one JSON object a line on stdout"

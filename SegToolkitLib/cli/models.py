@@ -99,9 +99,8 @@ def _record(options: Namespace, reporter: Reporter) -> dict[str, object]:
     from SegToolkitLib.validation import read_json
 
     results = read_json(options.results)
-    kept = {
-        name: results[name] for name in ("dataset", "folds", "protocol", "dice_percent") if name in results
-    }
+    names = ("dataset", "folds", "cases", "protocol", "dice_percent", "nsd_percent")
+    kept = {name: results[name] for name in names if name in results}
     card = read_card(options.folder)
     write_card(options.folder, card.model_copy(update={"metrics": {**card.metrics, options.name: kept}}))
     reporter.info(f"Recorded {options.name} in the card of {card.name}")

@@ -53,3 +53,14 @@ def whole_numbers(text: str) -> list[int]:
         return [int(part) for part in text.split(",") if part.strip()]
     except ValueError as error:
         raise ArgumentTypeError(f"{text!r} is not a list of whole numbers such as 3,7,12") from error
+
+
+def named_values(text: str) -> dict[int, str]:
+    """Parse "1=liver,2=spleen"."""
+    found: dict[int, str] = {}
+    for part in text.split(","):
+        value, equals, name = part.partition("=")
+        if not equals or not value.strip().isdecimal() or not name.strip():
+            raise ArgumentTypeError(f"{text!r} is not of the form 1=liver,2=spleen")
+        found[int(value)] = name.strip()
+    return found

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from SegToolkitLib import methods
+from SegToolkitLib.automatic import command as automatic_command
+from SegToolkitLib.automatic.segmenter import AutomaticMethod
 from SegToolkitLib.errors import SegToolkitError
 from SegToolkitLib.events import Reporter
 from SegToolkitLib.training import command as training_command
@@ -38,7 +40,8 @@ class Command:
 def commands_of(method: str) -> dict[str, Command]:
     """Verb -> command of a method package (its ``commands.COMMANDS``).
 
-    A method that can be trained has ``train`` and ``estimate``, also where its package brings none.
+    A method that can be trained has ``train`` and ``estimate``, also where its package brings none; one whose
+    models segment by themselves has ``segment``.
     """
     commands: dict[str, Command] = {}
     if _has(method, "training"):
@@ -52,9 +55,29 @@ def commands_of(method: str) -> dict[str, Command]:
             training_command.add_estimate_arguments,
             lambda options, reporter: training_command.estimate(training_of(method), options, reporter),
         )
+    if _has(method, "automatic"):
+        commands["segment"] = Command(
+            "segment volumes with a trained model",
+            _add_segment_arguments,
+            lambda options, reporter: _segment(method, options, reporter),
+        )
     if _has(method, "commands"):
         commands |= importlib.import_module(f"{methods.__name__}.{method}.commands").COMMANDS
     return commands
+
+
+def _add_segment_arguments(parser: ArgumentParser) -> None:
+    from SegToolkitLib.cli.options import add_device, add_model
+
+    add_model(parser)
+    automatic_command.add_arguments(parser)
+    add_device(parser)
+
+
+def _segment(method: str, options: Namespace, reporter: Reporter) -> dict[str, object]:
+    from SegToolkitLib.cli.options import ask_in_terminal
+
+    return automatic_command.run(method, automatic_of(method), options, reporter, ask_in_terminal())
 
 
 def trainable() -> list[str]:
@@ -75,6 +98,27 @@ def training_of(method: str) -> TrainingMethod:
             f"The methods are {', '.join(trainable())}.",
         )
     found: TrainingMethod = importlib.import_module(f"{methods.__name__}.{method}.training").METHOD
+    return found
+
+
+def automatic() -> list[str]:
+    """Names of the methods whose models segment volumes by themselves."""
+    return [method for method in METHODS if _has(method, "automatic")]
+
+
+def automatic_of(method: str) -> AutomaticMethod:
+    """How a method's models segment volumes (its module ``automatic``); imports no torch.
+
+    Raises:
+        SegToolkitError: "not-automatic": there is no such method, or its models need more than a volume.
+    """
+    if method not in METHODS or not _has(method, "automatic"):
+        raise SegToolkitError(
+            "not-automatic",
+            f"Models of the method {method!r} do not segment volumes by themselves.",
+            f"Choose a model of {' or '.join(automatic()) or 'another method'}.",
+        )
+    found: AutomaticMethod = importlib.import_module(f"{methods.__name__}.{method}.automatic")
     return found
 
 

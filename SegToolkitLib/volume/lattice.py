@@ -66,3 +66,21 @@ def sub_grid(grid: Grid, start: Shape, size: Shape) -> Grid:
     """The grid of the box [start, start + size) (i, j, k), which may reach outside."""
     origin = cast(Triple, tuple(grid.world([start])[0]))
     return Grid(cast(Shape, tuple(size[::-1])), grid.spacing, origin, grid.direction, grid.name)
+
+
+def content_box(voxels: np.ndarray) -> tuple[Shape, Shape] | None:
+    """First voxel and size (i, j, k) of the box around all that is not 0; None where there is nothing.
+
+    Args:
+        voxels: array [k, j, i].
+    """
+    used = voxels != 0
+    # Planes first: a single pass over the volume for two of the three axes.
+    flat = np.any(used, axis=0)
+    lines = (np.any(flat, axis=0), np.any(flat, axis=1), np.any(used, axis=(1, 2)))
+    places = [np.flatnonzero(line) for line in lines]
+    if not len(places[0]):
+        return None
+    low = tuple(int(one[0]) for one in places)
+    size = tuple(int(one[-1]) + 1 - first for one, first in zip(places, low, strict=True))
+    return cast(Shape, low), cast(Shape, size)

@@ -17,6 +17,7 @@ OWN_VERBS = ("environment", "models", "add_model", "accept_licence")
 MODULES = {
     "job_answers": (
         "jobs",
+        "job_show",
         "job_start",
         "job_stop",
         "job_kill",
@@ -28,6 +29,9 @@ MODULES = {
     ),
     "dataset_answers": ("dataset_check", "dataset_add"),
     "training_answers": ("methods", "check_settings", "estimate"),
+    "dicom_answers": ("export_dicom_seg",),
+    "automatic_answers": ("auto_warm", "auto_segment"),
+    "compare_answers": ("compare",),
 }
 SIMPLEITK_MEMORY = "Failed to allocate memory"
 MODULE_OF = {verb: module for module, verbs in MODULES.items() for verb in verbs}
@@ -40,6 +44,8 @@ HINTS = {
     "planes-differ": "Choose one plane for all volumes.",
     "too-many-structures": "Outline fewer structures at a time.",
     "ct-statistics": "Give mean and deviation of the prepared training scans, on the scale 0 to 255.",
+    "other-network": "Choose one file of the coarse and one of the fine stage, or one of them alone.",
+    "labels-differ": "Choose the set of labels that the networks were trained with.",
     "model-exists": "Choose to replace it, or remove it first.",
 }
 
@@ -56,11 +62,18 @@ class Answers:
             outputs = self._do(values, reporter)
         except Exception as error:
             if _is_out_of_memory(error):
-                for service in self._services.values():
-                    service.relieve()
+                self._relieve()
             reporter.error(told(error))
             return
         reporter.done(**outputs)
+
+    def _relieve(self) -> None:
+        """Let go of all that is kept."""
+        for service in self._services.values():
+            service.relieve()
+        automatic = sys.modules.get("SegToolkitLib.worker.automatic_answers")
+        if automatic is not None:
+            automatic.relieve()
 
     def _do(self, values: Mapping[str, Any], reporter: Reporter) -> dict[str, object]:
         verb = values["do"]
@@ -123,7 +136,9 @@ def told(error: Exception) -> SegToolkitError:
         )
     if _is_out_of_memory(error):
         return SegToolkitError(
-            "out-of-gpu-memory", "The GPU ran out of memory.", "Choose the CPU, or segment a range of slices."
+            "out-of-gpu-memory",
+            "The GPU ran out of memory.",
+            "Choose the CPU, or segment a part of it.",
         )
     traceback.print_exception(type(error), error, error.__traceback__, file=sys.stderr)
     if isinstance(error, ImportError):

@@ -12,7 +12,9 @@ from typing import Any, Literal
 from pydantic import Field
 
 from SegToolkitLib.archive import extract, opened
+from SegToolkitLib.automatic.timing import seconds_here
 from SegToolkitLib.errors import SegToolkitError
+from SegToolkitLib.methods.registry import automatic, automatic_of, service_of
 from SegToolkitLib.models.card import CARD_FILE, ModelCard
 from SegToolkitLib.models.licence import ensure_accepted
 from SegToolkitLib.models.search import Entry
@@ -22,6 +24,17 @@ from SegToolkitLib.validation import validated
 
 CHECKPOINT_SUFFIXES = (".pth", ".pt")
 LIMIT_BYTES = 4 << 30
+
+# Of models that need more than a volume.
+NOT_AUTOMATIC: dict[str, object] = {
+    "automatic": False,
+    "grid": "",
+    "modes": [],
+    "uncertainty": False,
+    "small": False,
+    "memory_mb": None,
+    "seconds_here": {},
+}
 
 # Turns a checkpoint (a request of the method) into a model folder.
 Importer = Callable[[Mapping[str, Any]], object]
@@ -38,10 +51,20 @@ class _Accept(_Request):
 
 
 class _Add(_Request):
+    """``add_model``; of a checkpoint, ``method`` or ``automatic`` says whose it is.
+
+    Attributes:
+        modality, mean, std: of a few-shot checkpoint.
+        options: of the method that takes the checkpoint in.
+        automatic: the checkpoint is of a network that segments by itself.
+    """
+
     path: str = Field(min_length=1)
     modality: Literal["MR", "CT"] | None = None
     mean: float | None = None
     std: float | None = None
+    options: dict[str, Any] = Field(default_factory=dict)
+    automatic: bool = False
     replace: bool = False
 
 
@@ -65,7 +88,8 @@ def _described(entry: Entry) -> dict[str, object]:
     if card is None:
         empty = {"title": entry.name, "description": "", "method": "", "modality": "", "structures": []}
         terms = {"name": "", "summary": "", "permissive": False, "accepted": False}
-        return {**basic, **empty, "licence": terms, "size_mb": 0.0, "metrics": {}, "text": entry.problem}
+        about = {"size_mb": 0.0, "metrics": {}, "text": entry.problem, "labels": [], **NOT_AUTOMATIC}
+        return {**basic, **empty, "licence": terms, **about}
     licence = card.licence
     return {
         **basic,
@@ -84,7 +108,20 @@ def _described(entry: Entry) -> dict[str, object]:
         "size_mb": round(card.weights.bytes / 1e6, 1) if card.weights else 0.0,
         "metrics": card.metrics,
         "text": card_as_text(card),
+        "labels": [label.model_dump(mode="json") for label in card.labels],
+        **_use(card),
     }
+
+
+def _use(card: ModelCard) -> dict[str, object]:
+    """How the model segments by itself, and how long it takes here; of no other models."""
+    if card.method not in automatic():
+        return NOT_AUTOMATIC
+    try:
+        described = automatic_of(card.method).describe(card)
+    except SegToolkitError as error:
+        return {**NOT_AUTOMATIC, "usable": False, "problem": error.message}
+    return {"automatic": True, **described, "seconds_here": seconds_here(card)}
 
 
 def _is_accepted(card: ModelCard) -> bool:
@@ -99,12 +136,13 @@ def card_as_text(card: ModelCard) -> str:
     """What a person wants to know of a model, in lines."""
     licence, prepared = card.licence, card.preprocessing
     spacing = " x ".join("any" if s is None else f"{s:g}" for s in prepared.spacing)
+    grid = str(_use(card)["grid"]) or f"voxels of {spacing} mm"
     lines = [
         card.title,
         card.description,
         "",
         f"Method: {card.method}",
-        f"Modality: {prepared.modality}; voxels of {spacing} mm",
+        f"Modality: {prepared.modality}; {grid}",
     ]
     if card.labels:
         lines.append(f"Structures: {', '.join(label.name for label in card.labels)}")
@@ -152,15 +190,7 @@ def add_model(values: Mapping[str, Any], import_checkpoint: Importer) -> dict[st
     with tempfile.TemporaryDirectory(prefix="segtoolkit-", ignore_cleanup_errors=True) as name:
         folder = Path(name) / "model"
         if path.suffix.lower() in CHECKPOINT_SUFFIXES:
-            if request.modality is None:
-                raise SegToolkitError(
-                    "modality-needed",
-                    f"{path.name} is a checkpoint, which does not say what it was trained on.",
-                    "Choose MR or CT (for CT with the mean and the deviation of the training scans).",
-                )
-            numbers = {"modality": request.modality, "mean": request.mean, "std": request.std}
-            common = {"id": request.id, "do": "import_checkpoint"}
-            import_checkpoint({**common, "path": str(path), "out": str(folder), **numbers})
+            import_checkpoint(_order(request, path, folder))
         elif zipfile.is_zipfile(path):
             _unpack(path, folder)
         else:
@@ -170,6 +200,30 @@ def add_model(values: Mapping[str, Any], import_checkpoint: Importer) -> dict[st
                 "Choose one of these.",
             )
         return _added(store, folder, request.replace)
+
+
+def _order(request: _Add, path: Path, folder: Path) -> dict[str, Any]:
+    """What a method is asked for, so that it makes a model's folder of a checkpoint."""
+    own = {"id": request.id, "do": "import_checkpoint", "path": str(path), "out": str(folder)}
+    method = request.method
+    if method is None and request.automatic:
+        method = next((name for name in automatic() if "import_checkpoint" in service_of(name).verbs), None)
+        if method is None:
+            raise SegToolkitError(
+                "not-a-model",
+                f"No method can take in the checkpoint {path.name}.",
+                "Choose a model's folder.",
+            )
+    if method in automatic():
+        return {**request.options, **own, "method": method}
+    if request.modality is None:
+        raise SegToolkitError(
+            "modality-needed",
+            f"{path.name} is a checkpoint, which does not say what it was trained on.",
+            "Choose MR or CT (for CT with the mean and the deviation of the training scans).",
+        )
+    numbers = {"modality": request.modality, "mean": request.mean, "std": request.std}
+    return {**own, **numbers, "method": method}
 
 
 def _added(store: ModelStore, folder: Path, replace: bool) -> dict[str, object]:

@@ -12,7 +12,7 @@ import pytest
 
 from SegToolkitLib.methods.alpnet.segment import FewShotSegmenter
 from SegToolkitLib.volume import Reorient, Volume, prepare, read_volume, write_volume
-from worker_driver import NAMES, Worker, patient, save_test_model, support
+from worker_driver import NAMES, Worker, patient, save_test_model, support, whole
 
 
 @pytest.fixture(scope="module")
@@ -40,21 +40,6 @@ def body(folder: Path, place: Path, axis: int = 2, plane: str = "axial", **more:
     item = support(folder, patient().image, patient().label, 2, 6, NAMES) if own else more.pop("item")
     values = {"model": "free", "plane": plane, "axis": axis, "supports": [item], "out": str(folder / "out")}
     return {**values, "query": {"image": item["image"], "axis": axis}, **more}
-
-
-def whole(outputs: dict[str, Any], query: Volume) -> np.ndarray:
-    """The cropped labels put back, by the offset; and by the file's own geometry, which has to agree."""
-    labels = np.zeros(query.shape, np.uint8)
-    if outputs["labels"] is None:
-        return labels
-    part = read_volume(outputs["labels"], label=True)
-    assert list(part.grid.size) == outputs["size"]
-    start = outputs["offset"]
-    np.testing.assert_allclose(part.origin, query.world([start])[0], atol=1e-3)
-    np.testing.assert_allclose(part.affine[:3, :3], query.affine[:3, :3], atol=1e-4)
-    box = tuple(slice(a, a + n) for a, n in zip(start[::-1], outputs["size"][::-1], strict=True))
-    labels[box] = part.voxels
-    return labels
 
 
 def test_it_says_hello_and_knows_the_models(worker: Worker) -> None:

@@ -19,7 +19,7 @@ from SegToolkitLib.methods.alpnet.settings import NetworkSettings
 from SegToolkitLib.models.card import Licence, ModelCard, Preprocessing
 from SegToolkitLib.models.folder import save_model
 from SegToolkitLib.phantom import Phantom, phantom
-from SegToolkitLib.volume import Volume, write_volume
+from SegToolkitLib.volume import Volume, read_volume, write_volume
 from SegToolkitLib.volume.lattice import cut, sub_grid
 
 ROOT = Path(__file__).parents[2]
@@ -169,3 +169,18 @@ def support(folder: Path, image: Volume, label: Volume, axis: int, z: int, names
         "slices": [z],
         "structures": {str(value): {"name": name} for value, name in names.items()},
     }
+
+
+def whole(outputs: dict[str, Any], query: Volume) -> np.ndarray:
+    """The cropped labels put back, by the offset; and by the file's own geometry, which has to agree."""
+    labels = np.zeros(query.shape, np.uint8)
+    if outputs["labels"] is None:
+        return labels
+    part = read_volume(outputs["labels"], label=True)
+    assert list(part.grid.size) == outputs["size"]
+    start = outputs["offset"]
+    np.testing.assert_allclose(part.origin, query.world([start])[0], atol=1e-3)
+    np.testing.assert_allclose(part.affine[:3, :3], query.affine[:3, :3], atol=1e-4)
+    box = tuple(slice(a, a + n) for a, n in zip(start[::-1], outputs["size"][::-1], strict=True))
+    labels[box] = part.voxels
+    return labels

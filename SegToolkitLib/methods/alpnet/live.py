@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import re
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
@@ -30,7 +29,7 @@ from SegToolkitLib.models.store import ModelStore
 from SegToolkitLib.volume import Volume, check_range, write_volume
 from SegToolkitLib.volume.cache import VolumeCache, file_key
 from SegToolkitLib.volume.grid import Shape
-from SegToolkitLib.volume.lattice import cut, sub_grid
+from SegToolkitLib.volume.lattice import content_box, cut, sub_grid
 
 
 @dataclass
@@ -190,7 +189,7 @@ def _write(request: SegmentRequest, query: Volume, result: FewShotResult) -> dic
     low[axis], high[axis] = computed[0], computed[-1] + 1
     part = labels[tuple(slice(a, b) for a, b in zip(low[::-1], high[::-1], strict=True))]
     counts = np.bincount(part.ravel(), minlength=256)
-    box = _box(part)
+    box = content_box(part)
     path: Path | None = None
     offset, size = (0, 0, 0), (0, 0, 0)
     if box is not None:
@@ -214,15 +213,3 @@ def _write(request: SegmentRequest, query: Volume, result: FewShotResult) -> dic
         ],
         "confidence": str(sure) if sure else None,
     }
-
-
-def _box(labels: np.ndarray) -> tuple[Sequence[int], Shape] | None:
-    """First voxel and size (i, j, k) of the box around everything that is not 0; None for nothing."""
-    used = labels != 0
-    spans = []
-    for axis in (2, 1, 0):
-        places = np.flatnonzero(used.any(axis=tuple(a for a in range(3) if a != axis)))
-        if not len(places):
-            return None
-        spans.append((int(places[0]), int(places[-1]) + 1))
-    return [a for a, _ in spans], cast(Shape, tuple(b - a for a, b in spans))

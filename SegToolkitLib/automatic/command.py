@@ -1,0 +1,140 @@
+"""``segtoolkit segment METHOD`` for every method whose models segment by themselves."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from collections.abc import Callable
+from pathlib import Path
+
+from SegToolkitLib.automatic.inputs import FORMATS, chosen, find_images, organs, read_ids, with_targets
+from SegToolkitLib.automatic.run import check_options
+from SegToolkitLib.automatic.segmenter import AutomaticMethod, AutomaticOptions
+from SegToolkitLib.errors import SegToolkitError
+from SegToolkitLib.events import Reporter
+from SegToolkitLib.models.licence import ensure_accepted
+from SegToolkitLib.models.store import ModelStore
+from SegToolkitLib.sharding import add_shard
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """The arguments, besides the model and the device."""
+    parser.add_argument(
+        "-i",
+        "--image",
+        action="append",
+        required=True,
+        type=Path,
+        metavar="PATH",
+        help="volume file, DICOM folder, or folder of volume files; repeatable",
+    )
+    parser.add_argument(
+        "-o", "--out", type=Path, required=True, metavar="PATH", help="folder, or the file for one image"
+    )
+    parser.add_argument(
+        "--format",
+        default=".seg.nrrd",
+        choices=FORMATS,
+        metavar="SUFFIX",
+        help=f"of the files in the folder: {', '.join(FORMATS)} (default: .seg.nrrd, which keeps the names)",
+    )
+    parser.add_argument("--ids", type=Path, metavar="FILE", help="only these cases: names, one a line")
+    parser.add_argument("--organs", metavar="NAMES", help='only these, such as "liver,right kidney" or 1,2')
+    parser.add_argument(
+        "--mode", default="full", choices=["full", "quick"], help="quick: coarser and sooner (default: full)"
+    )
+    parser.add_argument("--small", action="store_true", help="take less memory, and more time")
+    parser.add_argument(
+        "--uncertainty", type=Path, metavar="PATH", help="also write the doubt (0 to 1): file or folder"
+    )
+    parser.add_argument("--table", type=Path, metavar="CSV", help="also write volumes and mean intensities")
+    parser.add_argument(
+        "--overlay", type=Path, metavar="PATH", help="also draw each result over its image: PNG or folder"
+    )
+    parser.add_argument(
+        "--series",
+        action="append",
+        default=[],
+        metavar="UID",
+        help="series to take from a DICOM folder that has several (see: segtoolkit series); repeatable",
+    )
+    parser.add_argument("--overwrite", action="store_true", help="segment anew what has a result already")
+    add_shard(parser, "images")
+
+
+def run(
+    name: str,
+    method: AutomaticMethod,
+    options: Namespace,
+    reporter: Reporter,
+    ask: Callable[[str], bool] | None = None,
+) -> dict[str, object]:
+    """Segment as the options say.
+
+    Args:
+        name: of the method.
+        method: its module ``automatic``.
+        options: of :func:`add_arguments`, with ``model``, ``accept_licence``, ``device`` and ``precision``.
+        reporter: hears of progress.
+        ask: shows the terms of a model and returns whether the person accepts them.
+
+    Raises:
+        SegToolkitError: "other-method", what is wrong with the model or the inputs, or what images failed.
+    """
+    entry = ModelStore().find(options.model)
+    card = entry.card
+    assert card is not None  # find returns usable models only
+    if card.method != name:
+        raise SegToolkitError(
+            "other-method",
+            f"{card.name} is a model of the method {card.method!r}, not of {name!r}.",
+            f"Run: segtoolkit segment {card.method} --model {card.name} ...",
+        )
+    described = method.describe(card)
+    chosen_options = check_options(
+        AutomaticOptions(
+            labels=organs(options.organs, card),
+            mode=options.mode,
+            uncertainty=options.uncertainty is not None,
+            small=options.small,
+        ),
+        card,
+        described,
+    )
+    images = chosen(find_images(options.image), read_ids(options.ids) if options.ids else None)
+    items = with_targets(images, options.out, options.format)
+    _check_extra_files(options, len(items))
+    ensure_accepted(card, accept=options.accept_licence, ask=ask)
+    items = options.shard.of(items)
+    if not options.overwrite and items and all(item.target.exists() for item in items):
+        reporter.warning("All results are there already.", "--overwrite makes them anew.")
+        return {"results": [], "skipped": [str(item.target) for item in items], "table": None}
+
+    from SegToolkitLib.automatic.batch import Job, segment_files
+    from SegToolkitLib.device import choose_device
+
+    segmenter = method.load(entry.folder, card, choose_device(options.device), options.precision)
+    beside = (options.uncertainty, options.overlay, options.table, options.series)
+    job = Job(segmenter, card, described, chosen_options, *beside)
+    return segment_files(job, items, reporter, options.overwrite)
+
+
+def _check_extra_files(options: Namespace, count: int) -> None:
+    """A name that says "one file" cannot take many; found out before the work, not after it."""
+    for option, path, suffixes in (
+        ("--uncertainty", options.uncertainty, FORMATS[1:]),
+        ("--overlay", options.overlay, (".png",)),
+    ):
+        if path is None or path.is_dir() or not path.suffix:
+            continue
+        if count > 1:
+            raise SegToolkitError(
+                "several-images",
+                f"{option} {path} is one file, but there are {count} images.",
+                "Give the name of a folder.",
+            )
+        if not path.name.lower().endswith(suffixes):
+            raise SegToolkitError(
+                "unknown-suffix",
+                f"{path} does not say in which format to write.",
+                f"End the name in {' or '.join(suffixes)}, or give a folder.",
+            )

@@ -1,0 +1,154 @@
+"""Which images a command means, what they are called, and where their results go."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from SegToolkitLib.anatomy import structure_of
+from SegToolkitLib.errors import SegToolkitError
+from SegToolkitLib.models.card import ModelCard
+from SegToolkitLib.volume.segmentation_file import is_segmentation_name
+
+VOLUME_SUFFIXES = (".nii.gz", ".nii", ".nrrd", ".mha")
+FORMATS = (".seg.nrrd", *VOLUME_SUFFIXES)
+# nnU-Net and FLARE number the channels of an image; the case is named without.
+CHANNEL = "_0000"
+
+
+@dataclass(frozen=True)
+class Item:
+    """An image to segment.
+
+    Attributes:
+        image: a volume file or a folder with one DICOM series.
+        name: of its case, which the result is named after.
+        target: file of the result.
+    """
+
+    image: Path
+    name: str
+    target: Path
+
+
+def find_images(given: Sequence[Path]) -> list[Path]:
+    """The images that paths mean: a file, a DICOM folder, or a folder of volume files (all of them, sorted).
+
+    Raises:
+        SegToolkitError: "missing-file", "no-image".
+    """
+    found: list[Path] = []
+    for path in given:
+        if not path.exists():
+            raise SegToolkitError("missing-file", f"{path} does not exist.", "Check the path.")
+        if not path.is_dir():
+            found.append(path)
+            continue
+        inside = [one for one in sorted(path.iterdir()) if _is_volume(one)]
+        # A folder without volume files holds DICOM files, or reading it says what is wrong.
+        found += inside or [path]
+    if not found:
+        raise SegToolkitError("no-image", "No image was given.", "Give one with -i, or a folder of them.")
+    return list(dict.fromkeys(found))
+
+
+def _is_volume(path: Path) -> bool:
+    name = path.name.lower()
+    usable = name.endswith(VOLUME_SUFFIXES) and not is_segmentation_name(path)
+    return usable and not name.startswith(".") and path.is_file()
+
+
+def case_name(image: Path) -> str:
+    """What a result is named after: the file's name without suffix and channel number."""
+    name = image.resolve().name
+    suffix = next((s for s in VOLUME_SUFFIXES if name.lower().endswith(s)), image.suffix)
+    return (name[: len(name) - len(suffix)] if suffix else name).removesuffix(CHANNEL) or "image"
+
+
+def read_ids(file: Path) -> list[str]:
+    """Names of cases, one a line; empty lines and what follows a # are passed over.
+
+    Raises:
+        SegToolkitError: "unreadable".
+    """
+    try:
+        lines = file.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise SegToolkitError("unreadable", f"{file} could not be read ({error}).", "Check it.") from error
+    return [name for line in lines if (name := line.partition("#")[0].strip())]
+
+
+def chosen(images: Sequence[Path], ids: Collection[str] | None) -> list[Path]:
+    """The images of these cases; all for None.
+
+    Raises:
+        SegToolkitError: "unknown-case": a case has no image here.
+    """
+    if ids is None:
+        return list(images)
+    wanted = {case_name(Path(one)) for one in ids}
+    if not wanted:
+        raise SegToolkitError("no-image", "The list of cases is empty.", "Name one a line.")
+    missing = sorted(wanted - {case_name(image) for image in images})
+    if missing:
+        more = f" and {len(missing) - 5} more" if len(missing) > 5 else ""
+        raise SegToolkitError(
+            "unknown-case",
+            f"There is no image of {', '.join(missing[:5])}{more}.",
+            "Name cases as their files, without suffix.",
+        )
+    return [image for image in images if case_name(image) in wanted]
+
+
+def with_targets(images: Sequence[Path], out: Path, suffix: str) -> list[Item]:
+    """Where each result goes: ``out`` itself for one image, if it names a file; else files in that folder.
+
+    Raises:
+        SegToolkitError: "same-name", "would-overwrite" (a result would replace an input).
+    """
+    if len(images) == 1 and out.name.lower().endswith(FORMATS) and not out.is_dir():
+        items = [Item(images[0], case_name(images[0]), out)]
+    else:
+        names = [case_name(image) for image in images]
+        doubled = next((name for name in names if names.count(name) > 1), None)
+        if doubled is not None:
+            raise SegToolkitError(
+                "same-name",
+                f"Two images are called {doubled!r}, and their results would overwrite each other.",
+                "Segment them into different folders.",
+            )
+        items = [Item(i, name, out / f"{name}{suffix}") for i, name in zip(images, names, strict=True)]
+    inputs = {image.resolve() for image in images}
+    for item in items:
+        if item.target.resolve() in inputs:
+            raise SegToolkitError(
+                "would-overwrite",
+                f"{item.target} is an input and would be overwritten.",
+                "Choose another folder or name for the results.",
+            )
+    return items
+
+
+def organs(text: str | None, card: ModelCard) -> list[int] | None:
+    """Label values of "liver,right kidney" or "1,2"; None for None.
+
+    Raises:
+        SegToolkitError: "unknown-structure".
+    """
+    if text is None:
+        return None
+    return [_value(word.strip(), card) for word in text.split(",") if word.strip()]
+
+
+def _value(word: str, card: ModelCard) -> int:
+    known = structure_of(word)
+    for label in card.labels:
+        same = label.name.casefold() == word.casefold() or str(label.value) == word
+        if same or (known is not None and structure_of(label.name) == known):
+            return label.value
+    raise SegToolkitError(
+        "unknown-structure",
+        f"{card.title} has no structure {word!r}.",
+        f"It has {', '.join(label.name for label in card.labels)}.",
+    )

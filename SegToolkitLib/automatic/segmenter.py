@@ -1,0 +1,119 @@
+"""What a method brings, so that its models segment volumes from files, from a shell and from a window."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal, Protocol, TypedDict
+
+from pydantic import Field
+
+from SegToolkitLib.models.card import ModelCard
+from SegToolkitLib.settings import Settings
+from SegToolkitLib.volume import Volume
+
+if TYPE_CHECKING:
+    import torch
+
+Mode = Literal["full", "quick"]
+
+# (phase, steps done, steps in all), as Reporter.progress takes it.
+Progress = Callable[[str, int, int], None]
+
+
+class AutomaticOptions(Settings):
+    """What a person chooses for one volume.
+
+    Attributes:
+        labels: values of the structures that are wanted; None for all. The result holds no others.
+        mode: "quick" gives a coarser result sooner, where the model has such a mode.
+        uncertainty: also make the map of doubt.
+        small: take less memory, and more time for it.
+    """
+
+    labels: Annotated[list[Annotated[int, Field(ge=1, le=255)]], Field(min_length=1)] | None = None
+    mode: Mode = "full"
+    uncertainty: bool = False
+    small: bool = False
+
+
+@dataclass(frozen=True)
+class AutomaticResult:
+    """What comes back for one volume.
+
+    Attributes:
+        labels: uint8 [k, j, i] on the grid of the input; 0, and the values of the card's labels.
+        uncertainty: float32 in 0 (sure) to 1 (could as well be something else), on the input's grid or on a
+            box of its voxels; None where it was not asked for or cannot be told.
+        seconds: part of the work ("coarse", "box", "fine", "restore") -> seconds; no reading and writing.
+        notes: sentences about choices the person should know of.
+    """
+
+    labels: Volume
+    uncertainty: Volume | None = None
+    seconds: Mapping[str, float] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+
+class AutomaticSegmenter(Protocol):
+    """A loaded model.
+
+    Attributes:
+        device: where it computes.
+    """
+
+    device: torch.device
+
+    def segment(
+        self, volume: Volume, options: AutomaticOptions, progress: Progress | None = None
+    ) -> AutomaticResult:
+        """Segment one volume of any orientation, spacing and size.
+
+        Args:
+            volume: [k, j, i] in the unit that the card's modality says (HU for CT).
+            options: what is wanted; the mode is one of those described, the labels are the card's.
+            progress: hears of each part of the work.
+
+        Raises:
+            SegToolkitError: what a person can mend.
+        """
+
+
+class Described(TypedDict):
+    """What a person wants to know of a model before it is loaded.
+
+    ``grid`` is a phrase ("160 x 160 x 160 voxels, then 192 x 192 x 192 around the organs"), ``modes`` the
+    modes there are, the usual one first; ``uncertainty`` and ``small`` say whether there are these options;
+    ``memory_mb`` is the peak of GPU memory in full mode, None where it was never measured.
+    """
+
+    grid: str
+    modes: list[Mode]
+    uncertainty: bool
+    small: bool
+    memory_mb: int | None
+
+
+class AutomaticMethod(Protocol):
+    """The module ``automatic`` of a method's package; importing it imports no torch."""
+
+    def describe(self, card: ModelCard) -> Described:
+        """What the card of a model says of its use; imports no torch.
+
+        Raises:
+            SegToolkitError: the card's settings are not those of the method.
+        """
+
+    def load(self, folder: Path, card: ModelCard, device: torch.device, precision: str) -> AutomaticSegmenter:
+        """Load a model.
+
+        Args:
+            folder: of the model.
+            card: of that folder.
+            device: where to compute.
+            precision: "auto", "float32", "bfloat16" or "float16"; auto is the method's choice for the device.
+
+        Raises:
+            SegToolkitError: "bad-weights", "bad-model-card".
+        """
