@@ -14,7 +14,7 @@ from SegToolkitLib.volume.checks import (
     check_not_empty,
     check_range,
 )
-from SegToolkitLib.volume.dicom import DicomSeries, list_dicom_series, read_dicom_series
+from SegToolkitLib.volume.dicom import DicomSeries, list_dicom_series, pick_dicom_series, read_dicom_series
 from SegToolkitLib.volume.geometry_steps import CropBox, CropPad, PadToMultiple, Reorient, Resample
 from SegToolkitLib.volume.grid import Grid
 from SegToolkitLib.volume.intensity_steps import ClipPercentile, Window, ZScore
@@ -49,6 +49,7 @@ __all__ = [
     "check_range",
     "list_dicom_series",
     "onto_grid",
+    "pick_dicom_series",
     "prepare",
     "read_dicom_series",
     "read_segmentation",

@@ -94,8 +94,18 @@ def read_dicom_series(folder: str | os.PathLike[str], uid: str | None = None) ->
         uid: Series Instance UID; may be left out if the folder has just one series.
 
     Raises:
+        SegToolkitError: what :func:`pick_dicom_series` raises; "dicom-mixed", "dicom-repeated", "dicom-gaps".
+    """
+    picked = pick_dicom_series(folder, uid)
+    return check_finite(stacked(picked.slices, f"{folder} (series {picked.description or picked.uid})"))
+
+
+def pick_dicom_series(folder: str | os.PathLike[str], uid: str | None = None) -> DicomSeries:
+    """The series of that uid in a folder, or the only one there.
+
+    Raises:
         SegToolkitError: "no-dicom", "dicom-several-series" or "dicom-unknown-series" (both list what is
-            there), "dicom-mixed", "dicom-repeated", "dicom-gaps", "truncated-file", ...
+            there), "truncated-file", and what :func:`list_dicom_series` raises.
     """
     series = list_dicom_series(folder)
     if not series:
@@ -121,7 +131,7 @@ def read_dicom_series(folder: str | os.PathLike[str], uid: str | None = None) ->
         count = len(picked.damaged)
         detail = f"{count} of {picked.files + count} files of its series cannot be read"
         raise truncated(picked.damaged[0], detail)
-    return check_finite(stacked(picked.slices, f"{folder} (series {picked.description or picked.uid})"))
+    return picked
 
 
 def _may_be_dicom(path: Path) -> bool:
