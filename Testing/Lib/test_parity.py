@@ -6,7 +6,11 @@ from pathlib import Path
 
 import pytest
 
-import parity.alpnet  # noqa: F401 (registers its checks)
+import parity.alpnet
+import parity.cssn
+import parity.cssn_data
+import parity.cssn_metrics
+import parity.cssn_regions  # noqa: F401 (they register their checks)
 from parity.case import Case, run_check
 
 DEFAULT = Path(__file__).parents[1] / "Data" / "parity"

@@ -10,7 +10,11 @@ import numpy as np
 import pytest
 import torch
 
-import parity.alpnet  # noqa: F401 (registers its checks)
+import parity.alpnet
+import parity.cssn
+import parity.cssn_data
+import parity.cssn_metrics
+import parity.cssn_regions  # noqa: F401 (they register their checks)
 from parity.case import Case, run_check
 from parity.tolerance import assert_close
 from SegToolkitLib.methods.alpnet import augment
@@ -187,6 +191,31 @@ def test_references_between_entries() -> None:
         assert_close(tolerances, key, off(TEN, 0.009), TEN, "x")
         with pytest.raises(AssertionError, match="not met"):
             assert_close(tolerances, key, off(TEN, 0.011), TEN, "x")
+
+
+@pytest.mark.parametrize(
+    ("tolerances", "allowed"),
+    [
+        ({"rtol": 1e-3, "atol": 0.002}, 0.012),
+        ({"x_rtol": 0.01, "rtol": 1e-6, "atol": 1e-6}, 0.1),
+        ({"x_atol": 0.02, "x_rtol": 0.01}, 0.12),
+        ({"atol": 1e-8, "other": "equal"}, 1e-8),
+        ({"x": "max abs diff <= 0.5", "x_rtol": 1e-9, "all": "exact"}, 0.5),
+    ],
+)
+def test_numbers_of_an_entry_each_bound_the_sum(tolerances: dict[str, Any], allowed: float) -> None:
+    assert_close(tolerances, "x", off(TEN, 0.9 * allowed), TEN, "x")
+    for by in (1.1 * allowed, np.nan):
+        with pytest.raises(AssertionError, match="x"):
+            assert_close(tolerances, "x", off(TEN, by, 1), TEN, "x")
+
+
+def test_what_is_said_of_all_holds_where_nothing_else_is_said() -> None:
+    assert_close({"all": "exact"}, "x", TEN, TEN, "x")
+    with pytest.raises(AssertionError, match="values differ"):
+        assert_close({"all": "exact"}, "x", off(TEN, 1e-6, 1), TEN, "x")
+    with pytest.raises(AssertionError, match="states no tolerance"):
+        assert_close({"y_rtol": 1e-3, "y": "equal"}, "x", TEN, TEN, "x")
 
 
 Spec = tuple[dict[str, Any], dict[str, str], dict[str, np.ndarray]]

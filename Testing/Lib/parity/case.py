@@ -57,6 +57,10 @@ class Case:
         if expected in self.arrays:
             self.check(tolerance, got, expected)
 
+    def hold(self, got: Any, expected: str, group: str = "") -> None:
+        """Like :meth:`check_if_there`, by the tolerance of that array or else of its ``group``."""
+        self.check_if_there(expected if expected in self.spec["tolerance"] else group, got, expected)
+
 
 Check = Callable[[Case], None]
 CHECKS: dict[tuple[str, str], Check] = {}

@@ -21,6 +21,8 @@ BOUND = re.compile(rf"(?:(max|mean) )?(abs|relative)?\s*(?:diff)?\s*(?:<=|within
 EXACT = re.compile(rf"{SAME}(?: everywhere| when raw is equal)?")
 EQUAL_SHARE = re.compile(rf"(?:argmax )?{SAME} (?:on|in|at|for) {SHARE}")
 SHARE_EQUAL = re.compile(rf"{SHARE} {SAME}")
+# Numbers of an entry each, as numpy.isclose takes them: |got - expected| <= atol + rtol |expected|.
+TOGETHER = re.compile(rf"(?:rtol {NUMBER})?\s*(?:atol {NUMBER})?")
 SHARE_WITHIN = re.compile(rf"{SHARE} (?:within|<=) {NUMBER}{SCALE}")
 
 # (pattern, replacement), in order, on the lower-case sentence; afterwards MAX is max|expected|,
@@ -64,8 +66,7 @@ def assert_close(
     Returns:
         Whether anything was compared: False where the sentence calls the value informative only.
     """
-    assert key in tolerances, f"{what}: the case states no tolerance {key!r}"
-    clauses = _clauses(_plain(_resolve(tolerances, key)), which, what)
+    clauses = _clauses(_plain(_resolve(tolerances, key, what)), which, what)
     got, expected = _array(got), _array(expected)
     if got.size == expected.size == 1 and max(got.ndim, expected.ndim) == 1:
         got, expected = got.reshape(1), expected.reshape(1)
@@ -79,14 +80,26 @@ def _array(value: Any) -> np.ndarray:
     return np.asarray(value.detach().cpu().numpy() if hasattr(value, "detach") else value)
 
 
-def _resolve(tolerances: dict[str, Any], key: str) -> str:
-    """Follow "same" (the entry before) and "same as X"."""
+def _resolve(tolerances: dict[str, Any], key: str, what: str) -> str:
+    """Return the sentence for ``key``; follows "same" (the entry before) and "same as X".
+
+    Where the case has no such entry: its numbers ``<key>_rtol`` and ``<key>_atol``, else its ``rtol`` and
+    ``atol``, else what it says of "all".
+    """
+    if key not in tolerances:
+        for prefix in (f"{key}_", ""):
+            if numbers := [
+                f"{n} {tolerances[prefix + n]}" for n in ("rtol", "atol") if prefix + n in tolerances
+            ]:
+                return " ".join(numbers)
+        assert "all" in tolerances, f"{what}: the case states no tolerance {key!r}"
+        key = "all"
     sentence = str(tolerances[key]).strip()
     if match := re.fullmatch(r"same as (\w+)", sentence):
-        return _resolve(tolerances, match[1])
+        return _resolve(tolerances, match[1], what)
     if sentence == "same":
         names = list(tolerances)
-        return _resolve(tolerances, names[names.index(key) - 1])
+        return _resolve(tolerances, names[names.index(key) - 1], what)
     return sentence
 
 
@@ -190,6 +203,13 @@ def _assert_clause(clause: str, got: np.ndarray, expected: np.ndarray, what: str
             value = difference.mean() if how == "mean" else difference.max()
             # "not <=" so that NaN fails.
             assert value <= allowed, f"{what}: {clause!r} is not met: {value:.3e}, allowed {allowed:.3e}"
+    elif clause and (match := TOGETHER.fullmatch(clause)):
+        rtol, atol = (float(number or 0) for number in match.groups())
+        beyond = ~(difference <= atol + rtol * np.abs(e))  # "not <=" so that NaN fails
+        worst = difference[beyond].max(initial=0.0)
+        assert not beyond.any(), (
+            f"{what}: {clause!r} is not met by {int(beyond.sum())} values, up to {worst:.3e}"
+        )
     elif match := SHARE_WITHIN.fullmatch(clause):
         _assert_share(difference <= float(match[3]) * scales[match[4]], match[1], match[2], what)
     elif match := EQUAL_SHARE.fullmatch(clause) or SHARE_EQUAL.fullmatch(clause):

@@ -1,0 +1,111 @@
+"""The card of a freshly trained model."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from SegToolkitLib.anatomy import label_of
+from SegToolkitLib.dataset.dataset import Dataset
+from SegToolkitLib.methods.cssn.coarse import Coarse
+from SegToolkitLib.methods.cssn.plan import ModelPlan
+from SegToolkitLib.methods.cssn.prepare import CANONICAL
+from SegToolkitLib.methods.cssn.settings import CssnSettings
+from SegToolkitLib.models.card import Label, Licence, ModelCard, Preprocessing, TrainedOn, Training
+from SegToolkitLib.training.method import Context
+from SegToolkitLib.training.run_folder import provenance
+
+if TYPE_CHECKING:
+    from SegToolkitLib.methods.cssn.train import CssnTask
+
+LIMITS = (
+    "For research only; a person checks every result. Whole volumes are brought to a fixed grid, so"
+    " structures of a few of its voxels (adrenal glands, thin vessels) are often missed."
+)
+
+
+def make_card(context: Context, task: CssnTask, dataset: Dataset, coarse: Coarse | None) -> ModelCard:
+    """Describe the model of a finished run; the weights are added when it is saved.
+
+    Args:
+        context: of the run.
+        task: with the weights that are kept.
+        dataset: it was trained on.
+        coarse: the model whose coarse stage is part of it.
+    """
+    description = dataset.description
+    settings: CssnSettings = context.settings.for_modality(description.modality)
+    licence = description.licence
+    stages = {settings.stage: settings.plan} | ({"coarse": coarse.plan} if coarse else {})
+    data = context.run.settings().get("data") or {}
+    labelled, unlabelled = data.get("labelled", []), data.get("unlabelled", [])
+    kinds = "Cross-supervised" if settings.cross.enabled else "Supervised"
+    return ModelCard(
+        name=_safe_name(context.name),
+        title=f"{description.name}: {len(task.organs)} structures in {description.modality}"
+        f" ({settings.stage} stage)",
+        description=f"{kinds} on {len(labelled)} labelled and {len(unlabelled)} unlabelled volumes.",
+        method="cssn",
+        settings=ModelPlan(**stages, inference=settings.inference).model_dump(mode="json"),
+        labels=labels_of(dataset, task),
+        preprocessing=Preprocessing(
+            modality=description.modality,
+            orientation=CANONICAL,
+            window=settings.intensity.window if settings.intensity.mode == "window" else None,
+        ),
+        trained_on=[
+            TrainedOn(
+                dataset=description.name,
+                cases=[*labelled, *unlabelled],
+                count=len(labelled) + len(unlabelled),
+                licence=licence.name if licence else "not stated",
+                citation=description.citation or "",
+            ),
+            *(coarse.card.trained_on if coarse else []),
+        ],
+        licence=Licence(
+            name=licence.name if licence else "not stated",
+            permissive=bool(licence and licence.permissive),
+            summary=(licence.text or "") if licence else "The terms of the training data are not stated.",
+            url=(licence.url or "") if licence else "",
+        ),
+        training=Training(
+            command=context.command,
+            seed=settings.seed,
+            steps=settings.total_steps,
+            provenance={**provenance(), "data_sha256": data.get("sha256", {})},
+            settings=settings.model_dump(mode="json"),
+        ),
+        metrics=_metrics(context, settings, labelled, unlabelled),
+        limits=LIMITS,
+    )
+
+
+def labels_of(dataset: Dataset, task: CssnTask) -> list[Label]:
+    """The structures with colours and terminology: the data set's own, else those of the name."""
+    labels = []
+    for value, name in task.organs.items():
+        label, facts = label_of(value, name), dataset.description.structures.get(name)
+        if facts is not None:
+            colour, terminology = facts.colour or label.colour, facts.terminology or label.terminology
+            label = label.model_copy(update={"colour": colour, "terminology": terminology})
+        labels.append(label)
+    return labels
+
+
+def _metrics(
+    context: Context, settings: CssnSettings, labelled: list[str], unlabelled: list[str]
+) -> dict[str, Any]:
+    metrics: dict[str, Any] = {"cases": {"labelled": len(labelled), "unlabelled": len(unlabelled)}}
+    validations = context.run.events("validation")
+    if validations:
+        best = [event for event in validations if event["best"]] if settings.use_best else []
+        used = (best or validations)[-1]
+        kept = {key: value for key, value in used.items() if key == "step" or key.startswith("dice")}
+        metrics["validation"] = kept
+    return metrics
+
+
+def _safe_name(name: str) -> str:
+    """A model's name is a folder's name: lower case, and nothing that a file system minds."""
+    return re.sub(r"[^a-z0-9._-]+", "-", name.lower()).strip("-._")[:64].strip("-._") or "cssn"

@@ -1,0 +1,219 @@
+"""``segtoolkit evaluate cssn``."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from SegToolkitLib.cli.options import add_device, ask_in_terminal
+from SegToolkitLib.errors import SegToolkitError
+from SegToolkitLib.events import Reporter
+from SegToolkitLib.methods.registry import Command
+
+if TYPE_CHECKING:
+    from SegToolkitLib.dataset.batch import Failures
+    from SegToolkitLib.dataset.dataset import Dataset
+    from SegToolkitLib.evaluation.score_files import Pair
+    from SegToolkitLib.methods.cssn.evaluate import FoldModel
+
+
+def _add_arguments(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "--protocol",
+        choices=["flare22", "flare21", "generic"],
+        default="generic",
+        help="generic: every label in whole volumes; the others: the challenges' rules (default: generic)",
+    )
+    parser.add_argument(
+        "--tolerance",
+        action="append",
+        default=[],
+        metavar="[NAME=]MM",
+        help="of the NSD, for all structures or one (generic; default: 2)",
+    )
+    parser.add_argument(
+        "--merge", action="append", default=[], metavar="A=B", help="label A counts as B, as 13=2 for flare21"
+    )
+    parser.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="where to write the tables")
+    parser.add_argument("--workers", type=int, default=1, help="processes that score (default: 1)")
+    files = parser.add_argument_group("label maps that are there")
+    files.add_argument("--reference", type=Path, metavar="FOLDER", help="true label maps, named as the cases")
+    files.add_argument(
+        "--results",
+        action="append",
+        default=[],
+        metavar="[FOLD=]FOLDER",
+        help="label maps to score, named as the references; repeated for several folds",
+    )
+    files.add_argument("--count-missing", action="store_true", help="a missing result counts as an empty one")
+    models = parser.add_argument_group("models, applied to cases that they have not seen")
+    models.add_argument(
+        "--model",
+        action="append",
+        default=[],
+        metavar="[FOLD=]MODEL",
+        help="model (by default of the fold that its training left out); repeated for several folds",
+    )
+    models.add_argument("--dataset", metavar="DESCRIPTION", help="data set; also names the labels of files")
+    models.add_argument("--data", type=Path, metavar="FOLDER", help="folder of its volumes, if elsewhere")
+    models.add_argument(
+        "--cases", default="held-out", help="held-out, test, or ids such as 12,17 (default: held-out)"
+    )
+    models.add_argument("--mode", choices=["full", "quick"], default="full")
+    models.add_argument("--small", action="store_true", help="take less memory, and more time")
+    models.add_argument(
+        "--efficiency",
+        action="store_true",
+        help="one process a case, with time, GPU memory, load and main memory measured as in FLARE22",
+    )
+    models.add_argument("--accept-licence", action="store_true", help="accept the models' licences")
+    add_device(parser)
+
+
+def _run(options: Namespace, reporter: Reporter) -> dict[str, object]:
+    from SegToolkitLib.dataset.batch import raise_failures
+    from SegToolkitLib.dataset.dataset import Dataset
+    from SegToolkitLib.evaluation.protocol_options import protocol_of
+    from SegToolkitLib.evaluation.score_files import score_files, write_scores
+    from SegToolkitLib.training.run_folder import provenance
+
+    if bool(options.model) == bool(options.results) or bool(options.results) != bool(options.reference):
+        raise SegToolkitError(
+            "nothing-to-evaluate",
+            "There must be label maps to score or models to apply.",
+            "Give --reference with --results, or --model with --dataset.",
+        )
+    dataset = Dataset.open(options.dataset, options.data) if options.dataset else None
+    if options.model and dataset is None:
+        raise SegToolkitError("no-dataset", "A model needs cases to be tested on.", "Give --dataset.")
+    costs: dict[str, dict[str, float]] = {}
+    failures: Failures = {}
+    about: dict[str, Any] = {}
+    labels: Mapping[str, int] = dataset.description.labels if dataset else {}
+    if dataset and options.model:
+        models = _models(options)
+        about["models"] = [model.card.name for model in models]
+        labels = labels or {label.name: label.value for label in models[0].card.labels}
+        protocol = protocol_of(options.protocol, labels, options.tolerance, options.merge)
+        pairs = _predicted(dataset, models, options, costs, failures, reporter)
+    else:
+        pairs = _given(options, reporter)
+        if not labels and options.protocol == "generic":
+            labels = _values_of(pairs)
+        protocol = protocol_of(options.protocol, labels, options.tolerance, options.merge)
+    rows, unscored = score_files(pairs, protocol, reporter, options.workers)
+    failures |= unscored
+    count = len({pair.case for pair in pairs} | set(failures))
+    if not rows:
+        raise_failures(failures, count, "evaluated")
+    about = {"dataset": dataset.description.name if dataset else "", **about, "made_with": provenance()}
+    folds = {pair.case: pair.fold for pair in pairs if pair.fold is not None}
+    fold_of = folds if len(folds) == len(pairs) else None
+    results = write_scores(options.out, rows, protocol, fold_of, costs, about, reporter)
+    raise_failures(failures, count, "evaluated")
+    return {
+        "folder": str(options.out),
+        "dice_percent": results["dice_percent"],
+        "nsd_percent": results["nsd_percent"],
+    }
+
+
+def _given(options: Namespace, reporter: Reporter) -> list[Pair]:
+    """Pairs of files, the folds one after the other."""
+    from SegToolkitLib.evaluation.score_files import label_files, paired
+
+    references = label_files(options.reference)
+    folders = _numbered(options.results, "results")
+    pairs: list[Pair] = []
+    for fold, folder in folders:
+        missing = options.count_missing and len(folders) == 1
+        found = label_files(Path(folder))
+        # Of several folds each has results of some references only.
+        wanted = references if len(folders) == 1 else {id: references[id] for id in found if id in references}
+        pairs += paired(wanted or references, found, reporter, fold, missing)
+    _refuse_doubled([pair.case for pair in pairs])
+    return pairs
+
+
+def _models(options: Namespace) -> list[FoldModel]:
+    from SegToolkitLib.methods.cssn.evaluate import FoldModel, fold_of_card
+    from SegToolkitLib.models.card import read_card
+    from SegToolkitLib.models.licence import ensure_accepted
+    from SegToolkitLib.models.store import ModelStore
+
+    models = []
+    for fold, name in _numbered(options.model, "models"):
+        folder = ModelStore().find(name).folder
+        card = read_card(folder)
+        if card.method != "cssn":
+            raise SegToolkitError(
+                "other-method", f"{card.name} is a model of {card.method}, not cssn.", "Choose another model."
+            )
+        ensure_accepted(card, accept=options.accept_licence, ask=ask_in_terminal())
+        models.append(FoldModel(folder, card, fold_of_card(card) if fold is None else fold))
+    return models
+
+
+def _predicted(
+    dataset: Dataset,
+    models: list[FoldModel],
+    options: Namespace,
+    costs: dict[str, dict[str, float]],
+    failures: Failures,
+    reporter: Reporter,
+) -> list[Pair]:
+    """Pairs of labels and fresh results; ``costs`` and ``failures`` are filled."""
+    from SegToolkitLib.device import choose_device
+    from SegToolkitLib.methods.cssn.evaluate import How, predict, test_cases
+
+    chosen = [(model, test_cases(dataset, model, options.cases)) for model in models]
+    _refuse_doubled([case.id for _, cases in chosen for case in cases])
+    how = How(
+        choose_device(options.device), options.precision, options.mode, options.small, options.efficiency
+    )
+    pairs: list[Pair] = []
+    for model, cases in chosen:
+        made, spent, failed = predict(model, cases, options.out / "predictions", how, reporter)
+        pairs += made
+        costs |= spent
+        failures |= failed
+    return pairs
+
+
+def _numbered(given: list[str], what: str) -> list[tuple[int | None, str]]:
+    """ "0=folder" as (0, "folder"); a bare one has no fold."""
+    found: list[tuple[int | None, str]] = []
+    for text in given:
+        number, equals, name = text.partition("=")
+        found.append((int(number), name) if equals and number.isdecimal() else (None, text))
+    folds = [fold for fold, _ in found]
+    if len(found) > 1 and what == "results" and (None in folds or len(set(folds)) < len(folds)):
+        raise SegToolkitError(
+            "bad-folds", f"Several {what} need a fold each.", f"Write --{what} 0=FOLDER --{what} 1=FOLDER ..."
+        )
+    return found
+
+
+def _refuse_doubled(cases: list[str]) -> None:
+    doubled = next((case for case in cases if cases.count(case) > 1), None)
+    if doubled is not None:
+        raise SegToolkitError(
+            "same-case", f"Case {doubled} would be scored twice.", "Give each case to one fold alone."
+        )
+
+
+def _values_of(pairs: list[Pair]) -> Mapping[str, int]:
+    """Names for the values in the references, where no data set names them."""
+    import numpy as np
+
+    from SegToolkitLib.volume import read_volume
+
+    values: set[int] = set()
+    for pair in pairs:
+        values |= {int(one) for one in np.unique(read_volume(pair.reference, label=True).voxels)}
+    return {f"label {value}": value for value in sorted(values) if value > 0}
+
+
+COMMAND = Command("score segmentations by the FLARE rules or for any anatomy", _add_arguments, _run)

@@ -1,0 +1,237 @@
+"""How inference runs the two networks: the numbers of their ``forward`` in less time and memory.
+
+Much of a plain forward pass is no arithmetic: instance norm, the joined map of 48 channels at full
+resolution, fresh memory for every result. Here maps lie channels last (which oneDNN's convolutions like
+best), the norm and what follows it happen in place while a piece is in the processor's cache, and a joined
+map exists one slab at a time. ``make bench`` measures it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import cast
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from SegToolkitLib.methods.cssn.blocks import FourLayerBlock, ResidualBlock, Unit, resized
+from SegToolkitLib.methods.cssn.network import CoarseNet, FineNet, decoder_name, encoder_name
+
+EPSILON = 1e-5
+# Voxels normalised at once: 16 channels of so many fit a processor's cache; a GPU prefers few large pieces.
+CACHED_VOXELS = 2**15
+# Planes of a joined map computed at once: the fewer, the less memory. On CPUs PyTorch leaves oneDNN where fewer
+# than about ten planes of 16 channels are convolved, and is ten times slower then.
+PLANES, PLANES_GPU = 16, 8
+
+
+def for_inference(network: nn.Module, device: torch.device, kind: torch.dtype) -> nn.Module:
+    """The network on a device, its weights laid out as :func:`forward` wants them."""
+    for parameter in network.eval().to(device, kind).parameters():
+        parameter.data = parameter.data.contiguous(memory_format=torch.channels_last_3d)
+    return network
+
+
+@torch.inference_mode()
+def forward(network: nn.Module, x: Tensor) -> Tensor:
+    """Logits [1, classes, Z, Y, X] of one normalised volume [1, 1, Z, Y, X]; within rounding ``network(x)``.
+
+    Args:
+        network: a CoarseNet or FineNet from :func:`for_inference`.
+        x: on its device, of its type.
+    """
+    if isinstance(network, CoarseNet):
+        return _coarse(network, x)
+    assert isinstance(network, FineNet)
+    return _fine(network, x)
+
+
+def _coarse(network: CoarseNet, x: Tensor) -> Tensor:
+    kept = []
+    for stage in range(network.depth):
+        x = _four_layers(cast(FourLayerBlock, network.get_submodule(encoder_name(stage))), x)
+        kept.append(x)
+        x = F.max_pool3d(x, 3, stride=2, padding=1)
+    x = _four_layers(cast(FourLayerBlock, network.get_submodule(encoder_name(network.depth))), x)
+    for stage in reversed(range(network.depth)):
+        block = cast(ResidualBlock, network.get_submodule(decoder_name(stage)))
+        first, second = cast(Iterable[Unit], block.residual_unit)
+        joined = Joined(kept.pop(), x)
+        y, shortcut = _joined_convolved([first.conv, cast(Unit, block.shortcut_unit).conv], joined)
+        del joined, x  # the two largest maps are not needed any more
+        y = _convolved(second, _activated(y))
+        x = _summed(y, shortcut, norm_added=True)
+    return _final(network.final.weight, x)
+
+
+def _fine(network: FineNet, x: Tensor) -> Tensor:
+    kept = []
+    for stage in range(network.depth + 1):
+        for block in network.get_submodule(encoder_name(stage)).children():
+            x = _residual(cast(ResidualBlock, block), x)
+        kept.append(x)
+    # The context block works on the smallest map: nothing to gain there.
+    x = network.context_block(kept.pop())
+    for stage in reversed(range(network.depth)):
+        x = _activated(_convolved(cast(Unit, network.get_submodule(f"trans_{stage + 1}")), x))
+        same = kept.pop()
+        x = resized(x, same.shape[2:]).add_(same)
+        del same
+        for block in network.get_submodule(decoder_name(stage)).children():
+            x = _residual(cast(ResidualBlock, block), x)
+    return _final(network.final.weight, x)
+
+
+@dataclass(frozen=True)
+class Joined:
+    """The encoder's map and the upsampled map of the stage below, one after the other, made slab by slab.
+
+    Attributes:
+        same: [1, C, Z, Y, X].
+        below: [1, D, Z/2, Y/2, X/2].
+    """
+
+    same: Tensor
+    below: Tensor
+
+    def slab(self, low: int, high: int) -> Tensor:
+        """Planes low to high of the joined map [1, C + D, high - low, Y, X], channels last."""
+        part = _voxels(self.same)[low:high]
+        above = _voxels(self.below)
+        for axis, wanted in enumerate(self.same.shape[2:]):
+            above = _lerped(above, axis, range(low, high) if axis == 0 else range(wanted), wanted)
+        return torch.cat([part, above], dim=3)[None].permute(0, 4, 1, 2, 3)
+
+
+def _voxels(x: Tensor) -> Tensor:
+    """A channels-last map [1, C, Z, Y, X] as a view [Z, Y, X, C]."""
+    return x.permute(0, 2, 3, 4, 1)[0]
+
+
+def _lerped(x: Tensor, axis: int, chosen: range, size: int) -> Tensor:
+    """The chosen places of one axis of [Z, Y, X, C], were it resampled to the size with aligned corners."""
+    voxels = x.shape[axis]
+    places = torch.arange(chosen.start, chosen.stop, device=x.device) * ((voxels - 1) / max(1, size - 1))
+    first = places.long().clamp(max=max(0, voxels - 2))
+    weights = (places - first).to(x.dtype).view([-1 if a == axis else 1 for a in range(4)])
+    following = (first + 1).clamp(max=voxels - 1)
+    return x.index_select(axis, first).lerp_(x.index_select(axis, following), weights)
+
+
+def _four_layers(block: FourLayerBlock, x: Tensor) -> Tensor:
+    x = _summed(_path(block.residual_unit_1, x), _convolved(block.shortcut_unit_1, x), norm_added=True)
+    return _summed(_path(block.residual_unit_2, x), x, norm_added=False)
+
+
+def _residual(block: ResidualBlock, x: Tensor) -> Tensor:
+    y = _path(block.residual_unit, x)
+    if isinstance(block.shortcut_unit, Unit):
+        return _summed(y, _convolved(block.shortcut_unit, x), norm_added=True)
+    return _summed(y, x, norm_added=False)
+
+
+def _path(units: nn.Sequential, x: Tensor) -> Tensor:
+    """Both units of a residual path, but for the second one's norm."""
+    first, second = cast(Iterable[Unit], units)
+    return _convolved(second, _activated(_convolved(first, x)))
+
+
+def _activated(y: Tensor) -> Tensor:
+    """ReLU of the normalised map, in its place."""
+    scale, shift = _norm(y)
+    _in_place(lambda part: torch.addcmul(shift, part, scale, out=part).relu_(), y)
+    return y
+
+
+def _summed(y: Tensor, added: Tensor, *, norm_added: bool) -> Tensor:
+    """ReLU of the normalised y plus ``added``, which may have to be normalised, too; in place of y."""
+    scale, shift = _norm(y)
+    if not norm_added:
+        _in_place(
+            lambda part, other: torch.addcmul(shift, part, scale, out=part).add_(other).relu_(), y, added
+        )
+        return y
+    other_scale, other_shift = _norm(added)
+    shift = shift + other_shift
+
+    def combine(part: Tensor, other: Tensor) -> None:
+        torch.addcmul(shift, part, scale, out=part).addcmul_(other, other_scale).relu_()
+
+    _in_place(combine, y, added)
+    return y
+
+
+def _convolved(unit: Unit, x: Tensor) -> Tensor:
+    """The unit's convolution alone [1, C, Z, Y, X], channels last."""
+    convolution = unit.conv
+    if convolution.kernel_size == (1, 1, 1):
+        # As a product of matrices it takes a quarter of the convolution's time.
+        z, y, step = convolution.stride
+        voxels = _voxels(x)[::z, ::y, ::step]
+        return (voxels @ convolution.weight.flatten(1).T).permute(3, 0, 1, 2)[None]
+    return convolution(x).contiguous(memory_format=torch.channels_last_3d)
+
+
+def _joined_convolved(convolutions: Sequence[nn.Conv3d], x: Joined) -> list[Tensor]:
+    """What convolutions of stride 1 make of a joined map; each slab of it is made once for all of them."""
+    planes = x.same.shape[2]
+    outs = [
+        torch.empty(
+            (1, convolution.out_channels, *x.same.shape[2:]),
+            dtype=x.same.dtype,
+            device=x.same.device,
+            memory_format=torch.channels_last_3d,
+        )
+        for convolution in convolutions
+    ]
+    step = PLANES if x.same.device.type == "cpu" else PLANES_GPU
+    for low in range(0, planes, step):
+        high = min(low + step, planes)
+        # One plane more on each side for the kernels of three; beyond the map it is zero.
+        slab = x.slab(max(0, low - 1), min(planes, high + 1))
+        missing = (0, 0, 0, 0, int(low == 0), int(high == planes))
+        slab = F.pad(slab, missing) if any(missing) else slab
+        for convolution, out in zip(convolutions, outs, strict=True):
+            border, y, x_border = cast(tuple[int, int, int], convolution.padding)
+            part = slab if border else slab[:, :, 1:-1]
+            out[:, :, low:high] = F.conv3d(part, convolution.weight, padding=(0, y, x_border))
+    return outs
+
+
+def _final(weight: Tensor, x: Tensor) -> Tensor:
+    """A convolution of one voxel; [1, classes, Z, Y, X], each class in one piece."""
+    logits = torch.empty((1, weight.shape[0], *x.shape[2:]), dtype=x.dtype, device=x.device)
+    rows = logits.view(weight.shape[0], -1)
+    start = 0
+    for piece in _pieces(x):
+        torch.mm(weight.flatten(1), piece.T, out=rows[:, start : start + len(piece)])
+        start += len(piece)
+    return logits
+
+
+def _pieces(x: Tensor) -> list[Tensor]:
+    rows = _voxels(x).view(-1, x.shape[1])  # a view, never a copy: what is done to it must happen to x
+    size = CACHED_VOXELS * 16 // x.shape[1] if x.device.type == "cpu" else 2**20
+    return list(rows.split(size))
+
+
+def _norm(x: Tensor) -> tuple[Tensor, Tensor]:
+    """Factor and summand [C] that give each channel mean 0 and variance 1."""
+    pieces = _pieces(x)
+    total = torch.zeros(x.shape[1], dtype=torch.float64, device=x.device)
+    squares = torch.zeros_like(total)
+    for piece in pieces:
+        numbers = piece.float()
+        total += numbers.sum(0)
+        squares += numbers.square().sum(0)
+    voxels = x[0, 0].numel()
+    mean = total / voxels
+    scale = ((squares / voxels - mean.square()).clamp(min=0) + EPSILON).rsqrt()
+    return scale.to(x.dtype), (-mean * scale).to(x.dtype)
+
+
+def _in_place(work: Callable[..., object], *maps: Tensor) -> None:
+    for pieces in zip(*(_pieces(x) for x in maps), strict=True):
+        work(*pieces)

@@ -1,0 +1,96 @@
+"""What the authors' released models are, besides their weights; checkpoints do not say it.
+
+Source: released prediction settings of SemiSeg-CSSN (FLARE22) and EfficientSegmentation (FLARE21).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from SegToolkitLib.errors import SegToolkitError
+from SegToolkitLib.methods.cssn.plan import InferencePlan, Size
+from SegToolkitLib.models.card import Licence
+from SegToolkitLib.settings import Settings
+from SegToolkitLib.validation import read_json
+
+KNOWN = ("flare22", "flare21")
+UNKNOWN_LICENCE = Licence(
+    name="unknown",
+    permissive=False,
+    summary="Unknown: the authors' repository states no licence, so ask them. The terms of the"
+    " challenge's data may bind, too.",
+)
+
+
+class Released(Settings):
+    """A set of labels, and how the authors use a network that has them.
+
+    Attributes:
+        labels: name -> value; channels are in the order of the values.
+        coarse_size, fine_size: voxels (z, y, x) of the networks' inputs when they predict.
+        inference: the rules.
+    """
+
+    labels: dict[str, int]
+    coarse_size: Size = (160, 160, 160)
+    fine_size: Size = (160, 160, 160)
+    inference: InferencePlan = InferencePlan()
+
+
+FLARE22 = Released(
+    labels={
+        "liver": 1,
+        "right kidney": 2,
+        "spleen": 3,
+        "pancreas": 4,
+        "aorta": 5,
+        "inferior vena cava": 6,
+        "right adrenal gland": 7,
+        "left adrenal gland": 8,
+        "gallbladder": 9,
+        "oesophagus": 10,
+        "stomach": 11,
+        "duodenum": 12,
+        "left kidney": 13,
+    }
+)
+FLARE21 = Released(
+    labels={"liver": 1, "kidney": 2, "spleen": 3, "pancreas": 4},
+    fine_size=(192, 192, 192),
+    # Both kidneys share a label, and the region has no limit in z.
+    inference=InferencePlan(components={2: 2}, half_height_mm=None),
+)
+
+
+def released(labels: str) -> Released:
+    """One of the released sets, or that of a file.
+
+    Args:
+        labels: "flare22", "flare21", or a JSON file with an object: name -> value from 1 up. Sizes and rules
+            are those of FLARE22 then.
+
+    Raises:
+        SegToolkitError: "unknown-labels", "bad-labels", or the file cannot be read.
+    """
+    if labels.lower() in KNOWN:
+        return {"flare22": FLARE22, "flare21": FLARE21}[labels.lower()]
+    path = Path(labels)
+    if path.suffix.lower() != ".json":
+        raise SegToolkitError(
+            "unknown-labels",
+            f"There is no set of labels {labels!r}.",
+            f'Give {", ".join(KNOWN)}, or a JSON file such as {{"liver": 1, "spleen": 2}}.',
+        )
+    return FLARE22.model_copy(update={"labels": _checked(read_json(path), path)})
+
+
+def _checked(names: Mapping[str, object], path: Path) -> dict[str, int]:
+    values = {name: value for name, value in names.items() if type(value) is int and 1 <= value <= 255}
+    if not values or len(values) < len(names) or len(set(values.values())) < len(values):
+        raise SegToolkitError(
+            "bad-labels",
+            f"{path} must give each structure a whole number of its own from 1 to 255.",
+            'Write an object such as {"liver": 1, "spleen": 2}; the background has no entry.',
+        )
+    return values

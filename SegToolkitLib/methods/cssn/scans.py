@@ -1,0 +1,160 @@
+"""The volumes of a run: read once, kept in a cache on disk and mapped into memory."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from functools import cached_property
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from SegToolkitLib.dataset.cache import Arrays, Cache
+from SegToolkitLib.dataset.dataset import Case, read_case
+from SegToolkitLib.errors import SegToolkitError
+from SegToolkitLib.methods.cssn.prepare import (
+    Box,
+    Triple,
+    bounds_of,
+    canonical,
+    margin_box,
+    resample_array,
+    resample_mask,
+    spacing_of,
+)
+
+# Of what this module makes; another number makes it anew.
+VERSION = 1
+
+# Where a case's organs are: first and last voxel (z, y, x), both included; where its label is; or anywhere.
+Region = tuple[Triple, Triple] | Literal["label", "whole"]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What decides a run's arrays besides the files.
+
+    Attributes:
+        size: (z, y, x) of the network's input.
+        values: of the labels, in the order of the channels.
+        margin_mm: around a region.
+        keep_whole: keep whole volumes, too, because random boxes will be cut out of them.
+    """
+
+    size: Triple
+    values: tuple[int, ...]
+    margin_mm: float
+    keep_whole: bool
+
+
+@dataclass(frozen=True)
+class Scan:
+    """One case of a run.
+
+    Attributes:
+        case: its files.
+        labelled: whether its label is used.
+        layout: of the run.
+        cache: keeps what is made.
+        region: where the organs are.
+    """
+
+    case: Case
+    labelled: bool
+    layout: Layout
+    cache: Cache
+    region: Region = "whole"
+
+    @property
+    def id(self) -> str:
+        """Of the case."""
+        return self.case.id
+
+    @cached_property
+    def whole(self) -> Arrays:
+        """The volume in the canonical frame: "image" and, where the case is labelled, "label" [z, y, x],
+        whose values are channel numbers from 1 on; "spacing", (z, y, x) in mm; "extent", the first and
+        last voxel (z, y, x) of the region, both included."""
+        return self.cache.get(self._key("whole"), self._read)
+
+    @cached_property
+    def fitted(self) -> Arrays:
+        """The region with its margin, at the network's size: see :meth:`cut`."""
+        return self.cache.get(self._key("fitted"), self._fit)
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Other processes map the arrays themselves.
+        return {one.name: self.__dict__[one.name] for one in fields(self)}
+
+    def cut(self, box: Box) -> dict[str, NDArray[Any]]:
+        """A box of the volume at the network's size: "image", "label" where there is one, and "voxel", the
+        mm (z, y, x) of its voxels."""
+        return _cut(self.whole, box, self.layout.size)
+
+    def _fit(self) -> dict[str, NDArray[Any]]:
+        whole = self.whole if self.layout.keep_whole else self._read()
+        shape = whole["image"].shape
+        box = Box.whole(shape)
+        if self.region != "whole":
+            low, high = (tuple(map(int, end)) for end in whole["extent"])
+            box = margin_box(low, high, shape, whole["spacing"], self.layout.margin_mm)  # type: ignore[arg-type]
+        return _cut(whole, box, self.layout.size)
+
+    def _read(self) -> dict[str, NDArray[Any]]:
+        image, label = read_case(self.case)
+        image = canonical(image)
+        voxels = image.voxels
+        if voxels.ndim != 3:
+            raise SegToolkitError(
+                "colour-volume", f"Case {self.id} is a colour picture.", "Convert it to grey values."
+            )
+        if voxels.dtype.kind != "f" and voxels.dtype.itemsize <= 4:
+            made = {"image": np.ascontiguousarray(voxels)}
+        else:
+            made = {"image": voxels.astype(np.float32)}
+        made["spacing"] = np.array(spacing_of(image))
+        if self.labelled and label is not None:
+            made["label"] = channels_of(canonical(label).voxels, self.layout.values)
+        made["extent"] = np.array(self._extent(made))
+        return made
+
+    def _extent(self, whole: Arrays) -> tuple[Triple, Triple]:
+        shape = whole["image"].shape
+        if self.region == "label" and (found := bounds_of(whole["label"])):
+            return found
+        if isinstance(self.region, tuple):
+            return self.region
+        # All of the volume but the margin that is added to every region.
+        margins = [int(self.layout.margin_mm / step) for step in whole["spacing"]]
+        z, y, x = (margin if 2 * margin < n else 0 for margin, n in zip(margins, shape, strict=True))
+        return (z, y, x), (shape[0] - 1 - z, shape[1] - 1 - y, shape[2] - 1 - x)
+
+    def _key(self, what: str) -> dict[str, Any]:
+        layout = self.layout
+        return {
+            "what": f"cssn {what}",
+            "version": VERSION,
+            "image": self.case.image,
+            "label": self.case.label if self.labelled else None,
+            "values": layout.values if self.labelled else None,
+            "region": self.region,
+            "margin_mm": layout.margin_mm,
+            "size": layout.size if what == "fitted" else None,
+        }
+
+
+def channels_of(label: NDArray[Any], values: Sequence[int]) -> NDArray[np.uint8]:
+    """Replace the values of a label map by 1, 2, ... in the order given; others become background."""
+    result = np.zeros(label.shape, np.uint8)
+    for channel, value in enumerate(values, start=1):
+        result[label == value] = channel
+    return result
+
+
+def _cut(whole: Arrays, box: Box, size: Triple) -> dict[str, NDArray[Any]]:
+    made = {"image": resample_array(whole["image"][box.slices], size)}
+    if "label" in whole:
+        made["label"] = resample_mask(whole["label"][box.slices], size)
+    made["voxel"] = np.asarray(whole["spacing"]) * box.shape / np.asarray(size)
+    return made

@@ -1,0 +1,60 @@
+"""The weights of a model's two stages: named "coarse.<key>" and "fine.<key>", loaded only where all fit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from SegToolkitLib.errors import SegToolkitError
+from SegToolkitLib.methods.cssn.network import build_network
+from SegToolkitLib.methods.cssn.plan import StagePlan
+from SegToolkitLib.models.foreign import compare_keys
+
+Stage = Literal["coarse", "fine"]
+State = dict[str, Tensor]
+
+
+def of_stage(state: Mapping[str, Tensor], stage: Stage) -> State:
+    """A stage's tensors, under the network's own keys."""
+    return {
+        key.removeprefix(f"{stage}."): value for key, value in state.items() if key.startswith(f"{stage}.")
+    }
+
+
+def for_stage(state: Mapping[str, Tensor], stage: Stage) -> State:
+    """A network's tensors, under the keys that they have in a model."""
+    return {f"{stage}.{key}": value for key, value in state.items()}
+
+
+def loaded_network(
+    plan: StagePlan, classes: int, state: Mapping[str, Tensor], what: str, code: str = "model-mismatch"
+) -> nn.Module:
+    """Build a stage's network with the given weights, in evaluation mode, on the CPU.
+
+    Args:
+        plan: of the stage.
+        classes: organs.
+        state: under the network's own keys.
+        what: what to call the weights in the complaint.
+        code: of the complaint.
+
+    Raises:
+        SegToolkitError: a key is missing, not known, or of another shape; says which. The authors' code lets
+            that pass and keeps random weights.
+    """
+    # Shapes alone: fresh weights would be drawn for nothing.
+    with torch.device("meta"):
+        network = build_network(plan, classes)
+    wanted = {key: tuple(value.shape) for key, value in network.state_dict().items()}
+    report = compare_keys(state, wanted)
+    if not report.fits:
+        raise SegToolkitError(
+            code,
+            f"{what} does not fit the network: {report.text()}.",
+            "Check that file, stage and number of organs belong together.",
+        )
+    network.load_state_dict({key: value.float() for key, value in state.items()}, assign=True)
+    return network.eval()
