@@ -112,8 +112,25 @@ def training() -> Image.Image:
     return image
 
 
+def auto_segment() -> Image.Image:
+    """A slice with all its organs found, and a spark: nobody drew an outline."""
+    image, draw = tile()
+    outlined(draw, ellipse((62, 56), (51, 40)), BODY, BODY_RIM, 4)
+    outlined(draw, blob((43, 48), 23, {2: (0.24, -0.8), 3: (0.08, 0.5)}), FOUND, TILE_BOTTOM, 3)
+    outlined(draw, blob((85, 45), 14, {2: (0.2, 0.9)}), SECOND, TILE_BOTTOM, 3)
+    for side in (-1, 1):  # kidneys
+        outlined(draw, ellipse((62 + side * 20, 77), (9, 8)), DRAWN, TILE_BOTTOM, 3)
+    draw.polygon(scaled(ellipse((62, 80), (8, 8))), fill=(120, 140, 158))
+    angle = np.arange(8) * np.pi / 4
+    reach = np.where(np.arange(8) % 2 == 0, 28.0, 9.0)
+    spark = np.stack([np.cos(angle), np.sin(angle)], axis=1) * reach[:, None] + np.array([96, 96])
+    outlined(draw, spark, (255, 224, 84), TILE_BOTTOM, 3)
+    return image
+
+
 ICONS: dict[str, Callable[[], Image.Image]] = {
     "Resources/SegToolkit.png": extension,
+    "SegToolkit/Resources/Icons/SegToolkitAutoSegment.png": auto_segment,
     "SegToolkit/Resources/Icons/SegToolkitFewShot.png": few_shot,
     "SegToolkit/Resources/Icons/SegToolkitTraining.png": training,
 }

@@ -31,6 +31,7 @@ FIELDS = {
 }
 ICONS = [
     "Resources/SegToolkit.png",
+    "SegToolkit/Resources/Icons/SegToolkitAutoSegment.png",
     "SegToolkit/Resources/Icons/SegToolkitFewShot.png",
     "SegToolkit/Resources/Icons/SegToolkitTraining.png",
 ]

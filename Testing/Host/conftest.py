@@ -14,7 +14,17 @@ sys.path.insert(0, str(Path(__file__).parent))
 # Contract tests look at classes that the running application lets go of, process tests count what is left,
 # and tests of pieces own the scene alone. So all come before those that open panels, which reload modules
 # and keep nodes of their own, whatever order was asked for.
-ORDER = ("contract", "gui", "training_parts", "scene", "slicer_parts", "widgets", "panel", "training")
+ORDER = (
+    "contract",
+    "gui",
+    "training_parts",
+    "scene",
+    "slicer_parts",
+    "widgets",
+    "panel",
+    "training",
+    "autosegment",
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -35,6 +35,7 @@ class LabelMapExport(Steps):
         ijkToMm: index to mm [4, 4] that the file states; None: the volume's local grid.
 
     Attributes:
+        values: name -> label, also of segments without voxels.
         structures: label -> {"name", "colour", "terminology"}, of labels that have voxels.
         overlaps: names that lost voxels to a later one.
         empty: names of segments without a voxel in the volume.
@@ -59,8 +60,8 @@ class LabelMapExport(Steps):
             (node, segmentId) for node in self._nodes for segmentId in node.GetSegmentation().GetSegmentIDs()
         ]
         names = [self._segment(*one).GetName() for one in self._segments]
-        self._values = {name: number for number, name in enumerate(dict.fromkeys(names), 1)}
-        if len(self._values) > MOST_LABELS:
+        self.values = {name: number for number, name in enumerate(dict.fromkeys(names), 1)}
+        if len(self.values) > MOST_LABELS:
             raise UserError(
                 "too-many", _("More than {count} structures are outlined.").format(count=MOST_LABELS)
             )
@@ -110,12 +111,12 @@ class LabelMapExport(Steps):
             self.fraction = 0.5 + 0.5 * (k + 1) / depth
             yield
             self._check()
-        names = {value: name for name, value in self._values.items()}
+        names = {value: name for name, value in self.values.items()}
         self.overlaps = [names[value] for value in sorted(lost)]
         self.empty = [name for value, name in names.items() if value not in drawn]
         for node, segmentId in self._segments:
             segment = self._segment(node, segmentId)
-            value = self._values[segment.GetName()]
+            value = self.values[segment.GetName()]
             if value in present:
                 one = {"name": segment.GetName(), **Appearance.appearanceOf(segment)}
                 self.structures.setdefault(value, one)
@@ -126,7 +127,7 @@ class LabelMapExport(Steps):
         layers: dict[object, object] = {}
         for number, (node, segmentId) in enumerate(self._segments):
             segment = self._segment(node, segmentId)
-            image, value = segment.GetRepresentation(BINARY), self._values[segment.GetName()]
+            image, value = segment.GetRepresentation(BINARY), self.values[segment.GetName()]
             surface = segment.GetRepresentation(SURFACE)
             if image is None and surface is not None:
                 transform = Geometry.transformBetween(node, self._volume)

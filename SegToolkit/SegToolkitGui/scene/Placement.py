@@ -6,6 +6,11 @@ from __future__ import annotations
 def placeBeside(node, volumeNode) -> None:
     """Put a new node under the same parent transform and the same patient and study as a volume."""
     node.SetAndObserveTransformNodeID(volumeNode.GetTransformNodeID())
+    underSamePatient(node, volumeNode)
+
+
+def underSamePatient(node, volumeNode) -> None:
+    """Put a new node under the same patient and study as a volume; a table has no place in space."""
     hierarchy = volumeNode.GetScene().GetSubjectHierarchyNode()
     if hierarchy is None:
         return
@@ -23,7 +28,8 @@ def placeBeside(node, volumeNode) -> None:
 
 def removeWithDisplay(scene, node) -> None:
     """Remove a node and what only it needs; the scene would leave its display nodes and files behind."""
-    for number in reversed(range(node.GetNumberOfDisplayNodes())):
+    displayed = node.GetNumberOfDisplayNodes() if node.IsA("vtkMRMLDisplayableNode") else 0
+    for number in reversed(range(displayed)):
         display = node.GetNthDisplayNode(number)
         if display is not None:
             scene.RemoveNode(display)

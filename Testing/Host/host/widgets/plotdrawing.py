@@ -9,6 +9,7 @@ from typing import Any
 from PySide6.QtCore import QPointF, QRectF, Qt
 from PySide6.QtGui import QColor, QFont, QPainter, QPen, QPolygonF
 from slicer import vtkMRMLPlotSeriesNode
+from vtk import vtkStringArray
 from vtk.util.numpy_support import vtk_to_numpy
 
 _LINES = {
@@ -29,10 +30,17 @@ class Drawn:
     Attributes:
         node: the series node.
         pieces: runs of finite points [(x, y), ...]; NaN breaks a line.
+        labels: texts of a bar series below its bars, "" elsewhere.
     """
 
     node: Any
     pieces: list[list[tuple[float, float]]]
+    labels: list[str]
+
+    @property
+    def bars(self) -> bool:
+        """Whether they are bars."""
+        return self.node.GetPlotType() == vtkMRMLPlotSeriesNode.PlotTypeBar
 
     @property
     def points(self) -> list[tuple[float, float]]:
@@ -68,7 +76,9 @@ def _series(node: Any) -> Drawn | None:
             pieces[-1].append(point)
         elif pieces[-1]:
             pieces.append([])
-    return Drawn(node, [piece for piece in pieces if piece])
+    labels = table.GetColumnByName(node.GetLabelColumnName() or "") if not scatter else None
+    texts = [labels.GetValue(n) for n in range(len(values))] if isinstance(labels, vtkStringArray) else []
+    return Drawn(node, [piece for piece in pieces if piece], texts)
 
 
 def rangeOf(chart: Any, axis: int, series: list[Drawn]) -> tuple[float, float]:
@@ -79,6 +89,8 @@ def rangeOf(chart: Any, axis: int, series: list[Drawn]) -> tuple[float, float]:
     if not values:
         return 0.0, 1.0
     low, high = min(values), max(values)
+    if series[0].bars:
+        return (low - 0.5, high + 0.5) if axis == 0 else (min(0.0, low), max(high, 1e-6))
     return (low, high) if high > low else (low - 0.5, high + 0.5)
 
 
@@ -99,11 +111,15 @@ def draw(painter: QPainter, rect: QRectF, chart: Any) -> None:
     if any(not high > low for low, high in ranges):
         return
     area = rect.adjusted(72, 26 if chart.GetTitleVisibility() and chart.GetTitle() else 10, -24, -40)
-    _axes(painter, rect, area, chart, ranges)
+    _axes(painter, rect, area, chart, ranges, series[0].labels if series else [])
     painter.save()
     painter.setClipRect(area)
+    bars = [one for one in series if one.bars]
     for one in series:
-        _curve(painter, area, one, ranges)
+        if one.bars:
+            _bars(painter, area, one, ranges, bars.index(one), len(bars))
+        else:
+            _curve(painter, area, one, ranges)
     painter.restore()
     if chart.GetLegendVisibility():
         _legend(painter, area, chart, series)
@@ -123,16 +139,20 @@ def _font(size: float) -> QFont:
     return font
 
 
-def _axes(painter: QPainter, rect: QRectF, area: QRectF, chart: Any, ranges: Any) -> None:
+def _axes(painter: QPainter, rect: QRectF, area: QRectF, chart: Any, ranges: Any, labels: list[str]) -> None:
     black, grid = QColor(0, 0, 0), QColor(225, 225, 225)
     painter.setFont(_font(chart.GetAxisLabelFontSize()))
-    for x in ticks(*ranges[0]):
+    for x in range(len(labels)) if labels else ticks(*ranges[0]):
         at = _place(area, ranges, (x, ranges[1][0])).x()
         painter.setPen(grid)
         if chart.GetGridVisibility():
             painter.drawLine(QPointF(at, area.top()), QPointF(at, area.bottom()))
         painter.setPen(black)
-        painter.drawText(QRectF(at - 40, area.bottom() + 2, 80, 16), Qt.AlignmentFlag.AlignCenter, f"{x:g}")
+        painter.drawText(
+            QRectF(at - 40, area.bottom() + 2, 80, 16),
+            Qt.AlignmentFlag.AlignCenter,
+            labels[x] if labels else f"{x:g}",
+        )
     for y in ticks(*ranges[1]):
         at = _place(area, ranges, (ranges[0][0], y)).y()
         painter.setPen(grid)
@@ -164,6 +184,17 @@ def _pen(node: Any) -> QPen:
     pen = QPen(color, node.GetLineWidth())
     pen.setStyle(_LINES.get(node.GetLineStyle(), Qt.PenStyle.NoPen))
     return pen
+
+
+def _bars(painter: QPainter, area: QRectF, one: Drawn, ranges: Any, number: int, count: int) -> None:
+    """Bars of several series stand side by side."""
+    width = 0.8 / count
+    for x, y in one.points:
+        left = x - 0.4 + number * width
+        corners = [
+            _place(area, ranges, point) for point in ((left, y), (left + width, max(0.0, ranges[1][0])))
+        ]
+        painter.fillRect(QRectF(*corners), QColor.fromRgbF(*one.node.GetColor()))
 
 
 def _curve(painter: QPainter, area: QRectF, one: Drawn, ranges: Any) -> None:

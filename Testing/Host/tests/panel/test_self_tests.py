@@ -24,8 +24,9 @@ def test_the_self_tests_pass(panel, tmp_path):
 
 
 def test_every_self_test_runs_in_the_host():
-    # The other one runs in tests/training.
+    # The others run in tests/training and tests/autosegment.
     assert {path.stem for path in FOLDER.glob("*Test.py")} == {
+        "SegToolkitAutoSegmentTest",
         "SegToolkitFewShotTest",
         "SegToolkitTrainingTest",
     }

@@ -1,0 +1,105 @@
+"""The section "Compare with a reference": which two, the table, the charts."""
+
+from __future__ import annotations
+
+import slicer
+from slicer.i18n import tr as _
+
+from SegToolkitGui.autosegment import CompareCharts
+from SegToolkitGui.autosegment.ChartView import ChartView
+from SegToolkitGui.autosegment.Compare import CompareSettings
+from SegToolkitGui.autosegment.TableView import TableView
+from SegToolkitGui.fewshot.States import State
+from SegToolkitGui.Part import Part
+
+
+class ComparePart(Part):
+    """Compares two segmentations, organ by organ."""
+
+    def __init__(self, panel) -> None:
+        super().__init__(panel)
+        ui = self.ui
+        self.table = TableView(panel, ui.compareTable, ui.copyCompareButton, ui.saveCompareButton)
+        self.chart = ChartView(ui.plotFrame.layout(), CompareCharts.TITLES)
+        ui.referenceSelector.connect("currentNodeChanged(vtkMRMLNode*)", self.onReference)
+        ui.comparedSelector.connect("currentNodeChanged(vtkMRMLNode*)", self.onCompared)
+        ui.toleranceSpin.connect("valueChanged(double)", self.onTolerance)
+        ui.compareButton.connect("clicked(bool)", panel.guarded(self.onCompare))
+        panel.runner.finished.connect(self.onFinished)
+
+    def tearDown(self) -> None:
+        """Let go of runner and nodes."""
+        self.panel.runner.finished.disconnect(self.onFinished)
+        self.chart.cleanup()
+
+    def settings(self) -> CompareSettings:
+        """What is chosen; the last result where no segmentation is."""
+        parameters = self.panel.parameters
+        compared = parameters.compared or self.panel.running.resultNode()
+        settings = CompareSettings(
+            referenceId=parameters.reference.GetID() if parameters.reference is not None else "",
+            comparedId=compared.GetID() if compared is not None else "",
+            toleranceMm=parameters.toleranceMm,
+        )
+        if settings.volume is None and parameters.inputVolume is not None:
+            settings.volumeId = parameters.inputVolume.GetID()
+        return settings
+
+    def refresh(self) -> None:
+        """Show what is chosen, and why it cannot be compared."""
+        ui, parameters, busy = self.ui, self.panel.parameters, self.panel.running.busy
+        ui.referenceSelector.setCurrentNode(parameters.reference)
+        ui.comparedSelector.setCurrentNode(parameters.compared)
+        if not ui.toleranceSpin.hasFocus():
+            ui.toleranceSpin.setValue(parameters.toleranceMm)
+        problem = self.panel.setup.problem() or self.settings().problem()
+        for widget in (ui.referenceSelector, ui.comparedSelector, ui.toleranceSpin):
+            widget.setEnabled(not busy)
+        ui.compareButton.setEnabled(not busy and not problem)
+        ui.compareButton.setToolTip(problem or _("Compare the two segmentations, organ by organ."))
+        ui.compareReasonLabel.setText(problem)
+        ui.compareReasonLabel.setVisible(bool(problem) and not busy)
+        run = self.panel.runner.compared
+        there = run is not None and slicer.mrmlScene.GetNodeByID(run.tableId) is not None
+        self.table.show(run.tableId if there else "")
+        self.chart.show(run.chartIds if there else {})
+        for widget in (ui.compareTable, ui.copyCompareButton, ui.saveCompareButton, ui.plotFrame):
+            widget.setVisible(there)
+
+    # What the person does
+
+    def _free(self) -> bool:
+        return not self.panel.refreshing and self.panel.parameters is not None
+
+    def onReference(self, node) -> None:
+        """Another reference."""
+        if self._free():
+            self.panel.parameters.reference = node
+
+    def onCompared(self, node) -> None:
+        """Another segmentation to judge."""
+        if self._free():
+            self.panel.parameters.compared = node
+
+    def onTolerance(self, value: float) -> None:
+        """Another tolerance."""
+        if self._free():
+            self.panel.parameters.toleranceMm = float(value)
+
+    def onCompare(self) -> None:
+        """Compare."""
+        self.panel.running.message = ""
+        self.panel.runner.compare(self.settings())
+
+    def onFinished(self, run) -> None:
+        """Say how well the two agree."""
+        if run is not self.panel.runner.compared or run.state != State.DONE or self.panel.parameters is None:
+            return
+        scores = [row["dsc"] for row in run.rows if row["dsc"] is not None]
+        text = _("Organs compared: {count}.").format(count=len(run.rows))
+        if scores:
+            text += " " + _("Mean DSC: {mean:.3f}.").format(mean=sum(scores) / len(scores))
+        if run.notes:
+            text += " " + _("The log tells which organs have no partner.")
+        self.panel.running.showMessage(text)
+        self.panel.refresh()
