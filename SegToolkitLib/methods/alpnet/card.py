@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 import statistics
 
 from SegToolkitLib.dataset.dataset import Dataset
 from SegToolkitLib.methods.alpnet.settings import AlpnetSettings
 from SegToolkitLib.methods.alpnet.training_data import TrainingData
-from SegToolkitLib.models.card import Licence, ModelCard, Preprocessing, TrainedOn, Training
+from SegToolkitLib.models.card import ModelCard, Preprocessing, Training
+from SegToolkitLib.models.trained import licence_of, model_name, trained_on
 from SegToolkitLib.training.run_folder import RunFolder, provenance
 from SegToolkitLib.volume import read_volume
 
@@ -35,31 +35,17 @@ def make_card(
         settings, dataset, data, run: of the run.
     """
     description = dataset.description
-    licence = description.licence
     cases = [scan.id for scan in data.scans]
     last = run.events("metric")[-1:]
     return ModelCard(
-        name=_safe_name(name),
+        name=model_name(name, "alpnet"),
         title=f"Few-shot {description.modality} ({description.name}, {settings.network.encoder} encoder)",
         description="SSL-ALPNet trained on superpixels of unlabelled volumes; finds what is outlined for it.",
         method="alpnet",
         settings=settings.network.model_dump(mode="json"),
         preprocessing=preprocessing_of(dataset, data),
-        trained_on=[
-            TrainedOn(
-                dataset=description.name,
-                cases=cases,
-                count=len(cases),
-                licence=licence.name if licence else "not stated",
-                citation=description.citation or "",
-            )
-        ],
-        licence=Licence(
-            name=licence.name if licence else "not stated",
-            permissive=bool(licence and licence.permissive),
-            summary=(licence.text or "") if licence else "The terms of the training data are not stated.",
-            url=(licence.url or "") if licence else "",
-        ),
+        trained_on=[trained_on(description, cases)],
+        licence=licence_of(description),
         training=Training(
             command=command,
             seed=settings.seed,
@@ -93,8 +79,3 @@ def preprocessing_of(dataset: Dataset, data: TrainingData) -> Preprocessing:
         mean=mean,
         std=std,
     )
-
-
-def _safe_name(name: str) -> str:
-    """A model's name is a folder's name: lower case, and nothing that a file system minds."""
-    return re.sub(r"[^a-z0-9._-]+", "-", name.lower()).strip("-._") or "alpnet"

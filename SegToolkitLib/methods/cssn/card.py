@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any
 
 from SegToolkitLib.anatomy import label_of
@@ -11,7 +10,8 @@ from SegToolkitLib.methods.cssn.coarse import Coarse
 from SegToolkitLib.methods.cssn.plan import ModelPlan
 from SegToolkitLib.methods.cssn.prepare import CANONICAL
 from SegToolkitLib.methods.cssn.settings import CssnSettings
-from SegToolkitLib.models.card import Label, Licence, ModelCard, Preprocessing, TrainedOn, Training
+from SegToolkitLib.models.card import Label, ModelCard, Preprocessing, Training
+from SegToolkitLib.models.trained import licence_of, model_name, trained_on
 from SegToolkitLib.training.method import Context
 from SegToolkitLib.training.run_folder import provenance
 
@@ -35,13 +35,12 @@ def make_card(context: Context, task: CssnTask, dataset: Dataset, coarse: Coarse
     """
     description = dataset.description
     settings: CssnSettings = context.settings.for_modality(description.modality)
-    licence = description.licence
     stages = {settings.stage: settings.plan} | ({"coarse": coarse.plan} if coarse else {})
     data = context.run.settings().get("data") or {}
     labelled, unlabelled = data.get("labelled", []), data.get("unlabelled", [])
     kinds = "Cross-supervised" if settings.cross.enabled else "Supervised"
     return ModelCard(
-        name=_safe_name(context.name),
+        name=model_name(context.name, "cssn"),
         title=f"{description.name}: {len(task.organs)} structures in {description.modality}"
         f" ({settings.stage} stage)",
         description=f"{kinds} on {len(labelled)} labelled and {len(unlabelled)} unlabelled volumes.",
@@ -54,21 +53,10 @@ def make_card(context: Context, task: CssnTask, dataset: Dataset, coarse: Coarse
             window=settings.intensity.window if settings.intensity.mode == "window" else None,
         ),
         trained_on=[
-            TrainedOn(
-                dataset=description.name,
-                cases=[*labelled, *unlabelled],
-                count=len(labelled) + len(unlabelled),
-                licence=licence.name if licence else "not stated",
-                citation=description.citation or "",
-            ),
+            trained_on(description, [*labelled, *unlabelled]),
             *(coarse.card.trained_on if coarse else []),
         ],
-        licence=Licence(
-            name=licence.name if licence else "not stated",
-            permissive=bool(licence and licence.permissive),
-            summary=(licence.text or "") if licence else "The terms of the training data are not stated.",
-            url=(licence.url or "") if licence else "",
-        ),
+        licence=licence_of(description),
         training=Training(
             command=context.command,
             seed=settings.seed,
@@ -104,8 +92,3 @@ def _metrics(
         kept = {key: value for key, value in used.items() if key == "step" or key.startswith("dice")}
         metrics["validation"] = kept
     return metrics
-
-
-def _safe_name(name: str) -> str:
-    """A model's name is a folder's name: lower case, and nothing that a file system minds."""
-    return re.sub(r"[^a-z0-9._-]+", "-", name.lower()).strip("-._")[:64].strip("-._") or "cssn"

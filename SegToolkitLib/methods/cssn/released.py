@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from SegToolkitLib.dataset.flare import FLARE21_LABELS, FLARE22_LABELS
 from SegToolkitLib.errors import SegToolkitError
 from SegToolkitLib.methods.cssn.plan import InferencePlan, Size
 from SegToolkitLib.models.card import Licence
@@ -38,25 +39,9 @@ class Released(Settings):
     inference: InferencePlan = InferencePlan()
 
 
-FLARE22 = Released(
-    labels={
-        "liver": 1,
-        "right kidney": 2,
-        "spleen": 3,
-        "pancreas": 4,
-        "aorta": 5,
-        "inferior vena cava": 6,
-        "right adrenal gland": 7,
-        "left adrenal gland": 8,
-        "gallbladder": 9,
-        "oesophagus": 10,
-        "stomach": 11,
-        "duodenum": 12,
-        "left kidney": 13,
-    }
-)
+FLARE22 = Released(labels=dict(FLARE22_LABELS))
 FLARE21 = Released(
-    labels={"liver": 1, "kidney": 2, "spleen": 3, "pancreas": 4},
+    labels=dict(FLARE21_LABELS),
     fine_size=(192, 192, 192),
     # Both kidneys share a label, and the region has no limit in z.
     inference=InferencePlan(components={2: 2}, half_height_mm=None),

@@ -1,0 +1,48 @@
+"""What the cards of all methods say alike of the data a model was trained on."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from SegToolkitLib.dataset.description import DatasetDescription
+from SegToolkitLib.models.card import Licence, TrainedOn
+
+NOT_STATED = "not stated"
+LONGEST_NAME = 64
+
+
+def model_name(name: str, otherwise: str) -> str:
+    """A name that can be a folder's: lower case, and nothing that a file system minds.
+
+    Args:
+        name: as a person gave it.
+        otherwise: taken where nothing of it is left.
+    """
+    return re.sub(r"[^a-z0-9._-]+", "-", name.lower()).strip("-._")[:LONGEST_NAME].strip("-._") or otherwise
+
+
+def licence_of(description: DatasetDescription) -> Licence:
+    """The terms of a model: those of the data it was trained on."""
+    licence = description.licence
+    if licence is None:
+        return Licence(
+            name=NOT_STATED, permissive=False, summary="The terms of the training data are not stated."
+        )
+    return Licence(
+        name=licence.name,
+        permissive=licence.permissive,
+        summary=licence.text or "",
+        url=licence.url or "",
+    )
+
+
+def trained_on(description: DatasetDescription, cases: Sequence[str]) -> TrainedOn:
+    """The data set and those of its cases that a run has seen."""
+    return TrainedOn(
+        dataset=description.name,
+        cases=list(cases),
+        count=len(cases),
+        licence=description.licence.name if description.licence else NOT_STATED,
+        citation=description.citation or "",
+    )
