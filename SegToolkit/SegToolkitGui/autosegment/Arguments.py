@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 
 from slicer.i18n import tr as _
 
@@ -18,10 +19,13 @@ def organs(value) -> list[str | int]:
     Raises:
         UserError: "bad-argument", as everywhere here.
     """
-    several = [value] if isinstance(value, (str, int)) or not hasattr(value, "__iter__") else list(value)
-    if not all(isinstance(one, (str, int)) and not isinstance(one, bool) for one in several):
+    several = [value] if isinstance(value, str) or not hasattr(value, "__iter__") else list(value)
+    if any(isinstance(one, bool) for one in several):
         raise wrong("organs", _("a list of names or label values"), value)
-    return several
+    try:
+        return [one if isinstance(one, str) else operator.index(one) for one in several]  # numpy's as well
+    except TypeError:
+        raise wrong("organs", _("a list of names or label values"), value) from None
 
 
 def number(value, argument: str) -> float:

@@ -9,6 +9,7 @@ from slicer.i18n import tr as _
 
 from SegToolkitGui.Errors import UserError
 from SegToolkitGui.scene import DicomDatabase
+from SegToolkitGui.scene.ResultImport import refusal
 
 MODES = ("full", "quick")
 OUTPUT_MODES = ("new", "add", "replace", "merge")
@@ -98,11 +99,16 @@ class AutoSegmentSettings:
             return _("There is no output mode {mode!r}; there are {modes}.").format(
                 mode=self.outputMode, modes=", ".join(OUTPUT_MODES)
             )
+        if self.outputMode != "new" and not self.segmentationId:
+            return _("The output mode {mode!r} needs a segmentation to write into.").format(
+                mode=self.outputMode
+            )
         if self.segmentationId and self.segmentation is None:
             return _("The output segmentation is no longer in the scene.")
         if self.segmentationId and self.count > 1:
             return _("Several volumes need a new segmentation each: choose to create new ones.")
-        return ""
+        refused = refusal(self.segmentation) if self.segmentationId else None
+        return str(refused) if refused is not None else ""
 
     def labelsIn(self, model: dict) -> list[int] | None:
         """Values of the wanted organs in a model's labels; None for all.

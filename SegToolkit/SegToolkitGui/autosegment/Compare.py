@@ -12,7 +12,7 @@ from SegToolkitGui import Paths
 from SegToolkitGui.autosegment import CompareCharts
 from SegToolkitGui.fewshot.Run import FewShotRun
 from SegToolkitGui.fewshot.States import State
-from SegToolkitGui.scene import LabelMapExport, Placement, TableNodes
+from SegToolkitGui.scene import Geometry, LabelMapExport, Placement, TableNodes
 
 
 @dataclass
@@ -58,6 +58,13 @@ class CompareSettings:
             return _("A segmentation equals itself: choose two different ones.")
         if self.volume is None:
             return _("Neither says on which volume it was made: choose that volume in section 1.")
+        image, name = self.volume.GetImageData(), self.volume.GetName()
+        if image is None or 0 in image.GetDimensions():
+            return _("{name} holds no image.").format(name=name)
+        if Geometry.isSheared(Geometry.ijkToLocal(self.volume)):
+            return _("The axes of {name} are not at right angles; distances would be wrong.").format(
+                name=name
+            )
         if not self.toleranceMm > 0:
             return _("The tolerance must be above 0 mm.")
         return ""

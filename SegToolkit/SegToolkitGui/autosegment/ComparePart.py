@@ -88,6 +88,8 @@ class ComparePart(Part):
 
     def onCompare(self) -> None:
         """Compare."""
+        if self.panel.running.busy:  # a double click
+            return
         self.panel.running.message = ""
         self.panel.runner.compare(self.settings())
 

@@ -74,10 +74,13 @@ class DicomSegPart:
 
     def start(self, path: Path | None) -> None:
         """Export to a file (None: to the DICOM database only); returns at once."""
-        session, run = self._panel.session, self._panel.runner.segmented
-        model = session.find(run.settings.model) if run is not None and run.results else None
+        session, run = self._panel.session, self._panel.runner.withResults
+        node, volume = self._nodes()
+        # The button falls back on the chosen output, which a person may have outlined.
+        made = run is not None and node is not None and node.GetID() == run.results[-1].segmentationId
+        model = session.find(run.settings.model) if made else None
         export = DicomSegExport.DicomSegExport(
-            session.client, session.folder, *self._nodes(), path, algorithm=model["title"] if model else ""
+            session.client, session.folder, node, volume, path, algorithm=model["title"] if model else ""
         )
         export.progressed.connect(self._running.strip.setProgress)
         export.finished.connect(self._onFinished)

@@ -26,6 +26,7 @@ from SegToolkitGui.scene.ResultImport import OutputChoice, ResultImport
 
 # Failures that every further volume would meet as well.
 FATAL = (
+    "bad-checksum",
     "bad-model",
     "bad-model-card",
     "bad-weights",
@@ -34,12 +35,20 @@ FATAL = (
     "library-missing",
     "licence-not-accepted",
     "missing-package",
+    "newer-model",
+    "no-labels",
     "no-mode",
+    "no-model",
     "no-uncertainty",
+    "not-a-model",
     "not-automatic",
     "torch-broken",
+    "unknown-device",
+    "unknown-method",
     "unknown-model",
     "unknown-organ",
+    "unknown-structure",
+    "weights-not-finite",
     "worker-cannot-start",
     "worker-folder",
     "worker-keeps-dying",

@@ -82,7 +82,7 @@ class RunPart(Part):
         ui.show3DButton.setSegmentationNode(output)
         ui.show3DButton.setEnabled(output is not None)
         self.dicomSeg.refresh()
-        self.table.show(runner.segmented.tableId if runner.segmented is not None else "")
+        self.table.show(runner.withResults.tableId if runner.withResults is not None else "")
         ui.tableSection.setVisible(self.table.node is not None)
         ui.resultLabel.setText(self.message)
         ui.resultLabel.setVisible(bool(self.message))
@@ -116,8 +116,8 @@ class RunPart(Part):
 
     def resultNode(self):
         """The last result's segmentation, or else the chosen output; None if there is neither."""
-        run = self.panel.runner.segmented
-        if run is not None and run.results:
+        run = self.panel.runner.withResults
+        if run is not None:
             node = slicer.mrmlScene.GetNodeByID(run.results[-1].segmentationId)
             if node is not None:
                 return node
@@ -137,8 +137,8 @@ class RunPart(Part):
 
     def onApply(self) -> None:
         """Segment the volumes."""
-        if self.busy:
-            raise UserError("busy", _("A run is under way."), _("Wait for its end, or cancel it."))
+        if self.busy:  # a double click
+            return
         settings = self.panel.settings()
         model = self.panel.session.requireModel(settings.model)
         if needsAcceptance(model):
@@ -149,7 +149,6 @@ class RunPart(Part):
                     _("Choose another model under Model."),
                 )
             settings.acceptLicence = True
-            model["licence"]["accepted"] = True
         self.message, self.failed = "", False
         self.panel.logic.start(settings)
 
@@ -175,6 +174,9 @@ class RunPart(Part):
             self.showMessage(_("Cancelled; nothing half-done is left in the scene.") + kept)
         elif run is self.panel.runner.segmented:
             self._tell(run)
+        if run is self.panel.runner.segmented and (run.state == State.DONE or run.settings.acceptLicence):
+            # The card tells how long it took, and a run that ended early may not have got to the terms.
+            self.panel.session.askModels()
         self.panel.refresh()
 
     def _tell(self, run) -> None:
@@ -191,7 +193,6 @@ class RunPart(Part):
             self.showError(UserError("partly-failed", " ".join(texts)))
         else:
             self.showMessage(" ".join(texts))
-        self.panel.session.askModels()  # the card tells how long it took
 
     def _summary(self, run) -> str:
         took = duration(run.seconds)

@@ -21,12 +21,11 @@ class AutoSegmentRunner(Runner):
 
     Attributes:
         run: the run under way, or the last one.
-        segmented: the last segmentation; compared: the last comparison; None before the first.
+        segmented: the last segmentation of this scene; compared: the last comparison; or None.
     """
 
     def __init__(self, session: AutoSegmentSession) -> None:
         super().__init__(session)
-        self.segmented: AutoSegmentRun | None = None
         self.compared: CompareRun | None = None
 
     @staticmethod
@@ -53,8 +52,9 @@ class AutoSegmentRunner(Runner):
             UserError: another run is under way, or the settings cannot be run.
         """
         self._checked(settings)
-        self.segmented = AutoSegmentRun(self.session, settings, self.undoStack)
-        return self._begin(self.segmented)
+        run = AutoSegmentRun(self.session, settings, self.undoStack)
+        self._remember(run)
+        return self._begin(run)
 
     def compare(self, settings: CompareSettings) -> CompareRun:
         """Begin a comparison; returns at once.
@@ -68,7 +68,7 @@ class AutoSegmentRunner(Runner):
 
     def _onSceneClose(self, caller, event) -> None:
         super()._onSceneClose(caller, event)
-        self.segmented = self.compared = None  # another scene gives their nodes' IDs to others
+        self.compared = None
 
     def _checked(self, settings) -> None:
         if self.busy:

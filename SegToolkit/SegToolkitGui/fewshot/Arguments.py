@@ -94,5 +94,5 @@ def _wrong(argument: str, wanted: str, value) -> UserError:
         _("{argument} must be {wanted}; it is {found}.").format(
             argument=argument, wanted=wanted, found=str(found)[:80]
         ),
-        _("See help(logic.process) and help(logic.example)."),
+        _("See help(logic)."),
     )

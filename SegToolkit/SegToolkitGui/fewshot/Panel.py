@@ -44,8 +44,9 @@ class Panel(PanelBase):
         self.supports = None
 
     def sceneCloses(self) -> None:
-        """Examples that are being loaded were meant for this scene."""
+        """Examples that are being loaded, and the slice to outline next, were meant for this scene."""
         self.support.stopZip()
+        self.running.next = None
 
     # Helpers for the parts
 

@@ -352,8 +352,8 @@ class FewShotRun:
         if self.over or self.state == State.IDLE:
             return
         self._setState(State.CANCELLING)
+        self._session.client.cancel()  # before anybody hears of the end, and asks the worker something new
         self._finish(state, error)
-        self._session.client.cancel()
 
     def _finish(self, state: State, error: UserError | None) -> None:
         if self.over:

@@ -125,8 +125,8 @@ class RunPart(Part):
         self.strip.device = self.panel.session.device
 
     def _resultNode(self):
-        run = self.panel.runner.run
-        if run is not None and run.results and not run.settings.preview:
+        run = self.panel.runner.withResults
+        if run is not None:
             return slicer.mrmlScene.GetNodeByID(run.results[-1].segmentationId)
         return self.panel.parameters.outputSegmentation
 
@@ -162,7 +162,6 @@ class RunPart(Part):
                     _("Choose another model under Model."),
                 )
             settings.acceptLicence = True
-            licence["accepted"] = True
         self.message, self.failed = "", False
         if not settings.preview:
             self.next = None
@@ -195,6 +194,8 @@ class RunPart(Part):
 
     def onFinished(self, run: FewShotRun) -> None:
         """Say what came out."""
+        if run.settings.acceptLicence:
+            self.panel.session.askModels()  # a run that was ended early may not have got to the terms
         if run.state == State.FAILED:
             self.showError(run.error)
             if run.error.details:

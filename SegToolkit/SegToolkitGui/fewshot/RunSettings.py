@@ -9,6 +9,7 @@ from slicer.i18n import tr as _
 
 from SegToolkitGui.fewshot.Supports import SupportExample, structuresOf
 from SegToolkitGui.scene import Geometry
+from SegToolkitGui.scene.ResultImport import refusal
 
 MODES = ("new", "add", "replace", "merge")
 NAME_LENGTH = 200  # as the worker takes it
@@ -160,4 +161,5 @@ class RunSettings:
             return _("The output segmentation is no longer in the scene.")
         if self.segmentationId and len(self.queryIds) > 1:
             return _("Several volumes need a new segmentation each: choose to create new ones.")
-        return ""
+        refused = refusal(self.segmentation) if self.segmentationId else None
+        return str(refused) if refused is not None else ""

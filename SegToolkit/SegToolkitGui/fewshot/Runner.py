@@ -22,11 +22,17 @@ class Runner:
     """Starts runs, one at a time, and remembers how to take the last results back.
 
     Signals: stateChanged(run), progressed(phase, step, total), logged(line), finished(run).
+
+    Attributes:
+        run: the run under way, or the last one.
+        segmented: the last run of this scene that was no preview, or None.
     """
 
     def __init__(self, session: FewShotSession) -> None:
         self.session = session
         self.run: FewShotRun | None = None
+        self.segmented: FewShotRun | None = None
+        self._earlier: FewShotRun | None = None  # brought results, unlike ``segmented``
         self.undoStack = UndoStack()
         self.stateChanged = Signal()
         self.progressed = Signal()
@@ -70,6 +76,12 @@ class Runner:
         """Whether a run is under way."""
         return self.run is not None and self.run.state.busy
 
+    @property
+    def withResults(self) -> FewShotRun | None:
+        """The last run of this scene that brought results; a run that failed does not hide them."""
+        runs = (self.segmented, self._earlier)
+        return next((run for run in runs if run is not None and run.results), None)
+
     def start(self, settings: RunSettings) -> FewShotRun:
         """Begin a run; returns at once.
 
@@ -93,8 +105,13 @@ class Runner:
         run.logged.connect(self.logged.emit)
         run.finished.connect(self._onFinished)
         self.run = run
+        if not settings.preview:
+            self._remember(run)
         run.start()
         return run
+
+    def _remember(self, run: FewShotRun) -> None:
+        self._earlier, self.segmented = self.withResults, run
 
     def cancel(self) -> None:
         """Stop the run, if there is one."""
@@ -160,3 +177,4 @@ class Runner:
     def _onSceneClose(self, _caller, _event) -> None:
         self.undoStack.clear()  # its steps hold nodes
         self.session.forgetVolumes()
+        self.segmented = self._earlier = None  # another scene gives their nodes' IDs to others

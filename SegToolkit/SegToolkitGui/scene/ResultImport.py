@@ -56,6 +56,16 @@ class _Plan:
     watch: LabelLayers.Watch | None = None
 
 
+def refusal(segmentationNode) -> UserError | None:
+    """Why no result can be put into a segmentation; None if it can."""
+    segmentation = segmentationNode.GetSegmentation()
+    if not segmentation.GetNumberOfSegments() or segmentation.GetSourceRepresentationName() == BINARY:
+        return None
+    text = _("The segments of {name} are not kept as a binary labelmap.")
+    hint = _("Make Binary labelmap their source in the module Segmentations.")
+    return UserError("no-labelmap", text.format(name=segmentationNode.GetName()), hint)
+
+
 class ResultImport(Steps):
     """Brings a result into the scene: geometry, transform, colours, terminology, place, surfaces if shown.
 
@@ -171,11 +181,9 @@ class ResultImport(Steps):
         if node is None:
             return _Plan(fresh={name: NewContent(image, label) for name, label in self._labels.items()})
         segmentation = node.GetSegmentation()
-        if segmentation.GetNumberOfSegments() and segmentation.GetSourceRepresentationName() != BINARY:
-            text = _("The segments of {name} are not kept as a binary labelmap.").format(name=node.GetName())
-            raise UserError(
-                "no-labelmap", text, _("Make Binary labelmap their source in the module Segmentations.")
-            )
+        refused = refusal(node)
+        if refused is not None:
+            raise refused
         transform = Geometry.transformBetween(self._volume, node)
         moved = yield from self._inNode(node, image, transform)
         plan = _Plan()

@@ -27,12 +27,16 @@ class _Segment:
 
 @dataclass
 class _Change:
-    """A segmentation before (None: it was made by the run) and how the run left it."""
+    """A segmentation before (None: it was made by the run) and how the run left it.
+
+    ``follows``: before, it was as an earlier run had left it.
+    """
 
     node: object
     before: dict[str, _Segment] | None
     parameters: str
     reference: str
+    follows: bool = False
     after: dict = field(default_factory=dict)
 
 
@@ -78,7 +82,9 @@ class UndoStack:
         before = {one: _snapshot(segmentation.GetSegment(one)) for one in segmentation.GetSegmentIDs()}
         parameters = segmentation.SerializeAllConversionParameters()
         reference = node.GetNodeReferenceID(node.GetReferenceImageGeometryReferenceRole()) or ""
-        self._pending = _Change(node, before, parameters, reference)
+        earlier = self._lastChange(node)
+        follows = earlier is not None and _unchanged(earlier)
+        self._pending = _Change(node, before, parameters, reference, follows)
 
     def finish(self, node, made=()) -> None:
         """The import is done; ``node`` is its segmentation, ``made`` are further nodes it added."""
@@ -104,7 +110,7 @@ class UndoStack:
         if change.before is None:
             Placement.removeWithDisplay(node.GetScene(), node)
         else:
-            _restore(change)
+            self._restore(change)
 
     def canUndo(self) -> tuple[bool, str]:
         """Whether the last step can be taken back, and why not."""
@@ -140,7 +146,7 @@ class UndoStack:
             if change.before is None:
                 Placement.removeWithDisplay(scene, change.node)
             else:
-                _restore(change)
+                self._restore(change)
         for node in step.made:
             if node.GetScene() is not None:
                 Placement.removeWithDisplay(node.GetScene(), node)
@@ -154,6 +160,18 @@ class UndoStack:
     def _push(self, step: _Step) -> None:
         self._steps.append(step)
         del self._steps[: -self._limit]
+
+    def _lastChange(self, node) -> _Change | None:
+        """What the last run that is known did to a segmentation."""
+        steps = [*self._steps, self._group] if self._group is not None else self._steps
+        changes = (change for step in reversed(steps) for change in reversed(step.changes))
+        return next((change for change in changes if change.node is node), None)
+
+    def _restore(self, change: _Change) -> None:
+        _restore(change)
+        earlier = self._lastChange(change.node)
+        if change.follows and earlier is not None:
+            earlier.after = _state(change.node)  # the same, with new time stamps: it can be undone as well
 
 
 def _snapshot(segment) -> _Segment:

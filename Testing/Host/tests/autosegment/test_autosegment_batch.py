@@ -73,10 +73,11 @@ def test_a_run_that_found_nothing_usable_has_failed(panel, makeCt):
     assert not panel.undoButton.isEnabled()
 
 
-def test_a_failure_that_all_would_meet_ends_the_run(panel, volume, makeCt):
+@pytest.mark.parametrize("device", ["cuda:7", "typing mistake"])
+def test_a_failure_that_all_would_meet_ends_the_run(panel, volume, makeCt, device):
     tick(panel, makeCt("second"))
     settings = panel.panel.settings()
-    settings.device = "cuda:7"
+    settings.device = device
     run = panel.over(panel.logic.start(settings))
     assert run.state.value == "failed"
     assert run.failures == []

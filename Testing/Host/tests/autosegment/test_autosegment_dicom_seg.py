@@ -103,3 +103,19 @@ def test_nothing_is_written_where_nobody_chose_a_file(panel, scan):
     panel.apply()
     export(panel, "")
     assert panel.panel.running.dicomSeg.export is None or panel.panel.running.dicomSeg.export.over
+
+
+def test_outlines_by_hand_are_not_said_to_be_the_models(panel, scan, tmp_path):
+    import slicer
+
+    volume, _voxels = scan
+    slicer.mrmlScene.RemoveNode(panel.segmentation(panel.apply()))
+    output = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", "by hand")
+    output.SetReferenceImageGeometryParameterFromVolumeNode(volume)
+    one = output.GetSegmentation().AddEmptySegment("", "liver")
+    mask = (slicer.util.arrayFromVolume(volume) > 380).astype(np.uint8)
+    slicer.util.updateSegmentBinaryLabelmapFromArray(mask, output, one, volume)
+    panel.outputSelector.setCurrentNode(output)
+    path = tmp_path / "out.dcm"
+    export(panel, path)
+    assert "Abdomen, CT" not in str(hd.seg.segread(str(path)).get_segment_description(1))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import SegToolkitTestData as data
 
@@ -31,6 +32,11 @@ def test_process_takes_label_values_and_folders(panel, makeCt):
     run = panel.logic.process(makeCt(), model=folder, organs=[2], volumesTable=False)
     assert list(run.results[0].segmentIds) == ["spleen"]
     assert run.tableId == ""
+
+
+def test_process_takes_numpys_numbers(panel, makeCt):
+    run = panel.logic.process(makeCt(), model="abdomen", organs=np.array([2]))
+    assert list(run.results[0].segmentIds) == ["spleen"]
 
 
 def test_process_looks_the_models_up_itself(panel, makeCt):
@@ -69,6 +75,7 @@ def test_process_can_return_at_once(panel, makeCt):
         ({"mode": "best"}, "cannot-run", "no mode 'best'"),
         ({"model": "nothing"}, "unknown-model", "nothing"),
         ({"outputSegmentation": 3}, "bad-argument", "outputSegmentation must be"),
+        ({"outputMode": "merge"}, "cannot-run", "'merge' needs a segmentation"),
         ({"outputMode": "mix"}, "cannot-run", "no output mode 'mix'"),
         ({"series": [3]}, "bad-argument", "series must be"),
         ({"series": "1.2.3"}, "cannot-run", "No DICOM database is open"),
