@@ -24,6 +24,7 @@ from SegToolkitLib.volume import (
     Segmentation,
     Volume,
     list_dicom_series,
+    onto_grid,
     read_dicom_series,
     read_volume,
     write_segmentation,
@@ -113,7 +114,9 @@ def _one(job: Job, item: Item, alone: bool, reporter: Reporter) -> tuple[dict[st
     writing = time.monotonic()
     if job.uncertainty is not None and done.result.uncertainty is not None:
         name = f"{item.name}-uncertainty.nrrd"
-        write_volume(done.result.uncertainty, _place(job.uncertainty, name, alone))
+        # A method may look at a box of the volume only; other programs want the image's voxels.
+        doubt = onto_grid(done.result.uncertainty, volume, label=False)
+        write_volume(doubt, _place(job.uncertainty, name, alone))
     if job.overlay is not None:
         names = {label.value: label.name for label in done.wanted}
         picture = _place(job.overlay, f"{item.name}.png", alone)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable
 from pathlib import Path
@@ -103,9 +104,14 @@ def run(
     images = chosen(find_images(options.image), read_ids(options.ids) if options.ids else None)
     items = with_targets(images, options.out, options.format)
     _check_extra_files(options, len(items))
+    _check_places(options, [item.target for item in items])
     ensure_accepted(card, accept=options.accept_licence, ask=ask)
     items = options.shard.of(items)
-    if not options.overwrite and items and all(item.target.exists() for item in items):
+    _check_series(options, images)
+    if not items:
+        reporter.warning("No image falls to this part.", "There are fewer images than parts (--shard).")
+        return {"results": [], "skipped": [], "table": None}
+    if not options.overwrite and all(item.target.exists() for item in items):
         reporter.warning("All results are there already.", "--overwrite makes them anew.")
         return {"results": [], "skipped": [str(item.target) for item in items], "table": None}
 
@@ -138,3 +144,38 @@ def _check_extra_files(options: Namespace, count: int) -> None:
                 f"{path} does not say in which format to write.",
                 f"End the name in {' or '.join(suffixes)}, or give a folder.",
             )
+
+
+def _check_places(options: Namespace, targets: list[Path]) -> None:
+    """Where nothing can be written is found out before the work."""
+    if options.table is not None and options.table.is_dir():
+        raise SegToolkitError(
+            "bad-place", f"{options.table} is a folder; the table is one file.", "Give its name: volumes.csv."
+        )
+    given = (options.table, options.uncertainty, options.overlay)
+    for path in dict.fromkeys([target.parent for target in targets] + [one.parent for one in given if one]):
+        there = next(one for one in (path, *path.absolute().parents) if one.exists())
+        if not there.is_dir():
+            raise SegToolkitError(
+                "bad-place", f"{there} is a file, so it cannot take results.", "Give the name of a folder."
+            )
+        if not os.access(there, os.W_OK):
+            raise SegToolkitError(
+                "bad-place", f"You may not write in {there}.", "Choose another folder for the results."
+            )
+
+
+def _check_series(options: Namespace, images: list[Path]) -> None:
+    """A mistyped UID must not lead to another series."""
+    if not options.series:
+        return
+    from SegToolkitLib.volume import list_dicom_series
+
+    there = {one.uid for path in images if path.is_dir() for one in list_dicom_series(path)}
+    strange = [uid for uid in options.series if uid not in there]
+    if strange:
+        raise SegToolkitError(
+            "no-series",
+            f"No folder has the DICOM series {strange[0]}.",
+            "List what there is: segtoolkit series FOLDER.",
+        )

@@ -9,10 +9,13 @@ from pathlib import Path
 from SegToolkitLib.anatomy import structure_of
 from SegToolkitLib.errors import SegToolkitError
 from SegToolkitLib.models.card import ModelCard
+from SegToolkitLib.volume.reading import PICTURE_SUFFIXES
 from SegToolkitLib.volume.segmentation_file import is_segmentation_name
 
 VOLUME_SUFFIXES = (".nii.gz", ".nii", ".nrrd", ".mha")
 FORMATS = (".seg.nrrd", *VOLUME_SUFFIXES)
+# Of files that people ask for in vain; anything else, as "run.v2", may be a folder's name.
+OTHER_SUFFIXES = (".gz", ".mhd", ".dcm", ".stl", ".obj", ".vtk", ".vtp", ".npy", ".npz", ".h5", ".csv")
 # nnU-Net and FLARE number the channels of an image; the case is named without.
 CHANNEL = "_0000"
 
@@ -46,6 +49,12 @@ def find_images(given: Sequence[Path]) -> list[Path]:
             found.append(path)
             continue
         inside = [one for one in sorted(path.iterdir()) if _is_volume(one)]
+        if not inside and any(one.suffix.lower() in PICTURE_SUFFIXES for one in path.iterdir()):
+            raise SegToolkitError(
+                "no-image",
+                f"{path} holds pictures and no volume file ({', '.join(VOLUME_SUFFIXES)}).",
+                "Name pictures one by one: -i FILE -i FILE ...",
+            )
         # A folder without volume files holds DICOM files, or reading it says what is wrong.
         found += inside or [path]
     if not found:
@@ -55,7 +64,7 @@ def find_images(given: Sequence[Path]) -> list[Path]:
 
 def _is_volume(path: Path) -> bool:
     name = path.name.lower()
-    usable = name.endswith(VOLUME_SUFFIXES) and not is_segmentation_name(path)
+    usable = name.endswith((*VOLUME_SUFFIXES, ".mhd")) and not is_segmentation_name(path)
     return usable and not name.startswith(".") and path.is_file()
 
 
@@ -75,7 +84,10 @@ def read_ids(file: Path) -> list[str]:
     try:
         lines = file.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise SegToolkitError("unreadable", f"{file} could not be read ({error}).", "Check it.") from error
+        reason = getattr(error, "strerror", None) or "it is no text in UTF-8"
+        raise SegToolkitError(
+            "unreadable", f"{file} could not be read: {reason}.", "Give a text file with a name a line."
+        ) from error
     return [name for line in lines if (name := line.partition("#")[0].strip())]
 
 
@@ -105,11 +117,13 @@ def with_targets(images: Sequence[Path], out: Path, suffix: str) -> list[Item]:
     """Where each result goes: ``out`` itself for one image, if it names a file; else files in that folder.
 
     Raises:
-        SegToolkitError: "same-name", "would-overwrite" (a result would replace an input).
+        SegToolkitError: "same-name", "would-overwrite" (a result would replace an input), "several-images",
+            "unknown-suffix" (``out`` is the name of a file that cannot take them).
     """
     if len(images) == 1 and out.name.lower().endswith(FORMATS) and not out.is_dir():
         items = [Item(images[0], case_name(images[0]), out)]
     else:
+        _refuse_file_name(out, len(images))
         names = [case_name(image) for image in images]
         doubled = next((name for name in names if names.count(name) > 1), None)
         if doubled is not None:
@@ -130,15 +144,40 @@ def with_targets(images: Sequence[Path], out: Path, suffix: str) -> list[Item]:
     return items
 
 
+def _refuse_file_name(out: Path, count: int) -> None:
+    """A folder called "result.nii.gz" is not what a person meant."""
+    if out.is_dir():
+        return
+    if out.name.lower().endswith(FORMATS):
+        raise SegToolkitError(
+            "several-images",
+            f"{out} is one file, but there are {count} images.",
+            "Give the name of a folder.",
+        )
+    if out.suffix.lower() in (*PICTURE_SUFFIXES, *OTHER_SUFFIXES):
+        raise SegToolkitError(
+            "unknown-suffix",
+            f"A segmentation cannot be written as {out.name}.",
+            f"End the name in {', '.join(FORMATS)}, or give a folder.",
+        )
+
+
 def organs(text: str | None, card: ModelCard) -> list[int] | None:
     """Label values of "liver,right kidney" or "1,2"; None for None.
 
     Raises:
-        SegToolkitError: "unknown-structure".
+        SegToolkitError: "unknown-structure"; "no-structure": none is named.
     """
     if text is None:
         return None
-    return [_value(word.strip(), card) for word in text.split(",") if word.strip()]
+    words = [word.strip() for word in text.split(",") if word.strip()]
+    if not words:
+        raise SegToolkitError(
+            "no-structure",
+            f"{text!r} names no structure.",
+            f"{card.title} has {', '.join(label.name for label in card.labels)}.",
+        )
+    return [_value(word, card) for word in words]
 
 
 def _value(word: str, card: ModelCard) -> int:

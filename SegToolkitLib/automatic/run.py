@@ -62,7 +62,7 @@ def segment_volume(
         described: of the model; None does not try it again with less memory.
 
     Raises:
-        SegToolkitError: "colour-picture", "modality-range", or what the method raises.
+        SegToolkitError: "colour-picture", "flat-image", "modality-range", or what the method raises.
     """
     started = time.monotonic()
     if volume.voxels.ndim != 3:
@@ -71,7 +71,7 @@ def segment_volume(
             f"{volume.name or 'The volume'} is a colour picture; {card.title} needs one number a voxel.",
             "Give the original image.",
         )
-    check_range(volume, card.preprocessing.modality)
+    _check_values(volume, card)
     try:
         result = segmenter.segment(volume, options, progress)
     except Exception as error:
@@ -88,6 +88,23 @@ def segment_volume(
     ended = time.monotonic()
     seconds = {**result.seconds, "table": ended - measured, "total": ended - started}
     return Finished(result, wanted, rows, seconds)
+
+
+def _check_values(volume: Volume, card: ModelCard) -> None:
+    """Complain of a volume that cannot be what the model knows; networks label anything they are given."""
+    voxels, modality = volume.voxels, card.preprocessing.modality
+    if voxels.size > 1 and voxels.min() == voxels.max():
+        raise SegToolkitError(
+            "flat-image",
+            f"Every voxel of {volume.name or 'the volume'} is {voxels.flat[0]:g}: there is nothing to see.",
+            "Check that it is the image, and that it was exported as a whole.",
+        )
+    try:
+        check_range(volume, modality)
+    except SegToolkitError as error:
+        raise SegToolkitError(
+            error.code, error.message, f"{card.title} is a model for {modality} images. {error.hint}"
+        ) from error
 
 
 def wanted_labels(card: ModelCard, values: Sequence[int] | None) -> list[Label]:

@@ -38,6 +38,13 @@ def ask_in_terminal() -> Callable[[str], bool] | None:
     return ask
 
 
+def count(text: str) -> int:
+    """Parse a whole number from 1 on."""
+    if not text.isdecimal() or int(text) < 1:
+        raise ArgumentTypeError(f"{text!r} is not a whole number from 1 on")
+    return int(text)
+
+
 def slice_range(text: str) -> tuple[int, int]:
     """Parse "12:30" (first and last slice, both included)."""
     try:

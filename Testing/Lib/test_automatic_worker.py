@@ -116,6 +116,7 @@ def test_an_answer_has_all_that_a_window_shows(worker: Worker, place: Path) -> N
 
 def test_nothing_found_is_an_answer_too(worker: Worker, place: Path, tmp_path: Path) -> None:
     dark = image().with_voxels(np.full((10, 20, 30), -1000, np.int16))
+    dark.voxels[0, 0, 0] = -990
     outputs = worker.ask("auto_segment", **body(place, image=str(write(dark, tmp_path / "dark.nrrd"))))
     assert (outputs["labels"], outputs["offset"], outputs["size"]) == (None, [0, 0, 0], [0, 0, 0])
     assert [row["voxels"] for row in outputs["table"]] == [0] * 5

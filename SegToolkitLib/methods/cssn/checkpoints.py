@@ -26,6 +26,7 @@ from SegToolkitLib.methods.cssn.weights import Stage, State, for_stage, loaded_n
 from SegToolkitLib.models.card import Licence, ModelCard, parse, read_card
 from SegToolkitLib.models.folder import load_state, save_model
 from SegToolkitLib.models.foreign import read_checkpoint
+from SegToolkitLib.models.trained import model_name
 
 METHOD = "cssn"
 # Where the authors' code looks for them, below its folder of weights.
@@ -199,7 +200,6 @@ def _card(
     labels: str,
     licence_name: str | None,
 ) -> ModelCard:
-    slug = re.sub(r"[^a-z0-9._-]+", "-", Path(labels).stem.lower())
     licence = UNKNOWN_LICENCE
     if licence_name:
         licence = Licence(
@@ -208,7 +208,7 @@ def _card(
     stages = f"{' and '.join(files)} stage{'s' * (len(files) > 1)}"
     window = (plan.fine or plan.coarse).intensity.window  # type: ignore[union-attr]
     values = {
-        "name": name or f"cssn-{slug}"[:64].rstrip("._-"),
+        "name": model_name(name or f"cssn-{Path(labels).stem}", METHOD),
         "title": f"CSSN of the authors' code ({len(known.labels)} organs, {stages})",
         "description": "Imported from checkpoints of the authors' code.",
         "method": METHOD,

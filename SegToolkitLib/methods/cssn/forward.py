@@ -22,8 +22,8 @@ from SegToolkitLib.methods.cssn.network import CoarseNet, FineNet, decoder_name,
 EPSILON = 1e-5
 # Voxels normalised at once: 16 channels of so many fit a processor's cache; a GPU prefers few large pieces.
 CACHED_VOXELS = 2**15
-# Planes of a joined map computed at once: the fewer, the less memory. On CPUs PyTorch leaves oneDNN where fewer
-# than about ten planes of 16 channels are convolved, and is ten times slower then.
+# Planes of a joined map computed at once: the fewer, the less memory. On CPUs PyTorch leaves oneDNN where
+# fewer than about ten planes of 16 channels are convolved, and is ten times slower then.
 PLANES, PLANES_GPU = 16, 8
 
 

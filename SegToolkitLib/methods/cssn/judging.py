@@ -25,7 +25,7 @@ from SegToolkitLib.methods.cssn.prepare import Box, canonical
 from SegToolkitLib.methods.cssn.reading import Reader
 from SegToolkitLib.methods.cssn.segment import CssnSegmenter
 from SegToolkitLib.methods.cssn.states import State, TrainedRun
-from SegToolkitLib.methods.cssn.weights import for_stage, loaded_network
+from SegToolkitLib.methods.cssn.weights import computing_type, for_stage, loaded_network
 from SegToolkitLib.models.card import ModelCard
 from SegToolkitLib.volume import Volume, read_volume
 from SegToolkitLib.volume.lattice import sub_grid
@@ -167,9 +167,8 @@ class NetworkJudge:
         settings, organs = run.settings, len(run.organs)
         self.values: Sequence[int] = range(1, organs + 1)
         self.names: Sequence[str] = [state.name for state in states]
-        if precision == "auto":
-            precision = "float16" if device.type == "cuda" else "float32"
-        self._settings, self._device, self._kind = settings, device, getattr(torch, precision)
+        self._settings, self._device = settings, device
+        self._kind = computing_type(device, precision)
         self._reader = Reader(run.dataset, settings, run.organs, run.coarse, cache, device, Reporter())
         loaded = [loaded_network(settings.plan, organs, state.weights, state.name) for state in states]
         self._networks = [for_inference(network, device, self._kind) for network in loaded]

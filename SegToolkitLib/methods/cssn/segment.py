@@ -34,7 +34,7 @@ from SegToolkitLib.methods.cssn.layers import normalised
 from SegToolkitLib.methods.cssn.plan import ModelPlan, StagePlan
 from SegToolkitLib.methods.cssn.prepare import Box
 from SegToolkitLib.methods.cssn.regions import least_voxels, organ_box, paint_parts, region_box
-from SegToolkitLib.methods.cssn.weights import Stage, loaded_network, of_stage
+from SegToolkitLib.methods.cssn.weights import Stage, computing_type, loaded_network, of_stage
 from SegToolkitLib.models.card import Label
 from SegToolkitLib.volume import Volume, check_finite
 from SegToolkitLib.volume.lattice import sub_grid
@@ -108,9 +108,7 @@ class CssnSegmenter:
         self.device = device
         self._plan, self._rules = plan, plan.inference
         self._values = [label.value for label in labels]
-        if precision == "auto":
-            precision = "float16" if device.type == "cuda" else "float32"
-        self._kind: torch.dtype = getattr(torch, precision)
+        self._kind = computing_type(device, precision)
         # A probability at the threshold is this logit.
         self._threshold = math.log(self._rules.threshold / (1 - self._rules.threshold))
         stages: dict[Stage, StagePlan | None] = {"coarse": plan.coarse, "fine": plan.fine}

@@ -53,17 +53,17 @@ class Choice:
     least: float | None = None
 
     def __post_init__(self) -> None:
-        if (
-            not 0 < self.share <= 1
-            or (self.count is not None and self.count < 1)
-            or not 0 <= (self.least or 0) <= 1
+        for what, value, good in (
+            ("share", self.share, 0 < self.share <= 1),
+            ("number", self.count, self.count is None or self.count >= 1),
+            ("least reliability", self.least, 0 <= (self.least or 0) <= 1),
         ):
-            raise SegToolkitError(
-                "bad-choice",
-                f"Keeping a share of {self.share}, a number of {self.count} and a reliability of {self.least}"
-                " makes no sense.",
-                "Shares and reliabilities lie between 0 and 1, numbers begin at 1.",
-            )
+            if not good:
+                raise SegToolkitError(
+                    "bad-choice",
+                    f"A {what} of {value} cannot be kept.",
+                    "Shares and reliabilities lie between 0 and 1, numbers begin at 1.",
+                )
 
     def apply(self, rows: Sequence[Judgement]) -> list[Judgement]:
         """The rows by reliability, with what is kept."""
@@ -162,8 +162,9 @@ def _written(
             "made_with": provenance(),
         },
     )
-    low = min((row.reliability for row in rows if row.kept), default=float("nan"))
-    reporter.info(f"{kept} of {len(rows)} images are kept, down to a reliability of {low:.3f}: {out}")
+    low = min((row.reliability for row in rows if row.kept), default=None)
+    down = "" if low is None else f", down to a reliability of {low:.3f}"
+    reporter.info(f"Of {len(rows)} images, {kept} kept{down}: {out}")
     if agreement is not None:
         reporter.info(f"Rank correlation (Spearman) of reliability and true Dice: {agreement:.3f}")
     if not kept:

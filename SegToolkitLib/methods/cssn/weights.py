@@ -13,8 +13,24 @@ from SegToolkitLib.methods.cssn.network import build_network
 from SegToolkitLib.methods.cssn.plan import StagePlan
 from SegToolkitLib.models.foreign import compare_keys
 
+PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 Stage = Literal["coarse", "fine"]
 State = dict[str, Tensor]
+
+
+def computing_type(device: torch.device, precision: str) -> torch.dtype:
+    """The type that networks compute in; "auto" is half precision on a GPU and float32 elsewhere.
+
+    Raises:
+        SegToolkitError: "bad-precision": torch lacks float16 for some layers on CPUs.
+    """
+    if precision == "auto":
+        precision = "float16" if device.type == "cuda" else "float32"
+    if precision == "float16" and device.type == "cpu":
+        raise SegToolkitError(
+            "bad-precision", "A CPU does not compute in float16.", "Choose --precision float32 or bfloat16."
+        )
+    return PRECISIONS[precision]
 
 
 def of_stage(state: Mapping[str, Tensor], stage: Stage) -> State:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from SegToolkitLib.cli.options import add_device, ask_in_terminal
+from SegToolkitLib.cli.options import add_device, ask_in_terminal, count
 from SegToolkitLib.errors import SegToolkitError
 from SegToolkitLib.events import Reporter
 from SegToolkitLib.methods.registry import Command
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from SegToolkitLib.dataset.batch import Failures
     from SegToolkitLib.dataset.dataset import Dataset
     from SegToolkitLib.evaluation.score_files import Pair
+    from SegToolkitLib.evaluation.scoring import Protocol
     from SegToolkitLib.methods.cssn.evaluate import FoldModel
 
 
@@ -37,7 +38,7 @@ def _add_arguments(parser: ArgumentParser) -> None:
         "--merge", action="append", default=[], metavar="A=B", help="label A counts as B, as 13=2 for flare21"
     )
     parser.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="where to write the tables")
-    parser.add_argument("--workers", type=int, default=1, help="processes that score (default: 1)")
+    parser.add_argument("--workers", type=count, default=1, help="processes that score (default: 1)")
     files = parser.add_argument_group("label maps that are there")
     files.add_argument("--reference", type=Path, metavar="FOLDER", help="true label maps, named as the cases")
     files.add_argument(
@@ -97,12 +98,14 @@ def _run(options: Namespace, reporter: Reporter) -> dict[str, object]:
         about["models"] = [model.card.name for model in models]
         labels = labels or {label.name: label.value for label in models[0].card.labels}
         protocol = protocol_of(options.protocol, labels, options.tolerance, options.merge)
+        _refuse_other_labels(protocol, labels)
         pairs = _predicted(dataset, models, options, costs, failures, reporter)
     else:
         pairs = _given(options, reporter)
         if not labels and options.protocol == "generic":
             labels = _values_of(pairs)
         protocol = protocol_of(options.protocol, labels, options.tolerance, options.merge)
+        _refuse_other_labels(protocol, labels)
     rows, unscored = score_files(pairs, protocol, reporter, options.workers)
     failures |= unscored
     count = len({pair.case for pair in pairs} | set(failures))
@@ -126,6 +129,12 @@ def _given(options: Namespace, reporter: Reporter) -> list[Pair]:
 
     references = label_files(options.reference)
     folders = _numbered(options.results, "results")
+    if options.count_missing and len(folders) > 1:
+        raise SegToolkitError(
+            "several-folds",
+            "Of several folds it is open to which one a missing result belongs.",
+            "Leave out --count-missing, or score each fold by itself.",
+        )
     pairs: list[Pair] = []
     for fold, folder in folders:
         missing = options.count_missing and len(folders) == 1
@@ -134,6 +143,9 @@ def _given(options: Namespace, reporter: Reporter) -> list[Pair]:
         wanted = references if len(folders) == 1 else {id: references[id] for id in found if id in references}
         pairs += paired(wanted or references, found, reporter, fold, missing)
     _refuse_doubled([pair.case for pair in pairs])
+    left = sorted(set(references) - {pair.case for pair in pairs})
+    if left and len(folders) > 1:
+        reporter.warning(f"{len(left)} cases have a result in no fold: {', '.join(left[:5])}.")
     return pairs
 
 
@@ -194,6 +206,23 @@ def _numbered(given: list[str], what: str) -> list[tuple[int | None, str]]:
             "bad-folds", f"Several {what} need a fold each.", f"Write --{what} 0=FOLDER --{what} 1=FOLDER ..."
         )
     return found
+
+
+def _refuse_other_labels(protocol: Protocol, labels: Mapping[str, int]) -> None:
+    """A left kidney must not be scored as the spleen because both are number 3."""
+    from SegToolkitLib.anatomy import structure_of
+
+    theirs = {organ.value: organ.name for organ in protocol.organs}
+    for name, value in labels.items():
+        wanted = theirs.get(protocol.merged.get(value, value), "")
+        known, own = structure_of(wanted), structure_of(name)
+        # "kidney" of FLARE21 is either side.
+        if known and own and (own[0] != known[0] or known[1] not in ("", own[1])):
+            raise SegToolkitError(
+                "other-labels",
+                f"Label {value} is the {name}; under {protocol.name} it is the {wanted}.",
+                "Take --protocol generic, or say with --merge A=B which of the protocol's labels yours are.",
+            )
 
 
 def _refuse_doubled(cases: list[str]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from SegToolkitLib.cli.options import add_device, add_model, ask_in_terminal
+from SegToolkitLib.cli.options import add_device, add_model, ask_in_terminal, count
 from SegToolkitLib.events import Reporter
 from SegToolkitLib.methods.registry import Command
 
@@ -16,7 +16,7 @@ def _add_arguments(parser: ArgumentParser) -> None:
     scan.add_argument("--image", type=Path, metavar="FILE", help="a scan to measure with")
     scan.add_argument(
         "--synthetic",
-        type=int,
+        type=count,
         default=400,
         metavar="SLICES",
         help="or a synthetic one of 512 x 512 and so many slices (default: 400)",

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from SegToolkitLib.cli.options import add_device
+from SegToolkitLib.cli.options import add_device, count
 from SegToolkitLib.errors import SegToolkitError
 from SegToolkitLib.events import Reporter
 from SegToolkitLib.methods.registry import Command
@@ -62,7 +62,7 @@ def _add_arguments(parser: ArgumentParser) -> None:
         help="best: a share or number; sibling: complete, reliability above 0.9, at most 1000",
     )
     parser.add_argument("--keep", type=float, metavar="SHARE", help="share to keep (default: 0.1)")
-    parser.add_argument("--count", type=int, metavar="N", help="number to keep at most")
+    parser.add_argument("--count", type=count, metavar="N", help="number to keep at most")
     parser.add_argument("--min-reliability", type=float, metavar="R", help="keep none below (sibling: up to)")
     parser.add_argument(
         "--truth", action="store_true", help="also score against labels where there are, to check the ranking"
@@ -123,6 +123,10 @@ def _of_models(options: Namespace) -> tuple[Judge, Sequence[str]]:
             "no-run",
             "Models know neither the data set nor the training images.",
             "Give --dataset and no --at network, or a --run.",
+        )
+    if len(options.models) < 2:
+        raise SegToolkitError(
+            "few-states", "One model alone cannot agree or disagree.", "Give at least two with --models."
         )
     dataset = Dataset.open(options.dataset, options.data)
     models = []

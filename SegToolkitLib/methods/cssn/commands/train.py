@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from SegToolkitLib.cli.options import whole_numbers
+from SegToolkitLib.cli.options import count, whole_numbers
 from SegToolkitLib.errors import SegToolkitError
 from SegToolkitLib.events import Reporter
 from SegToolkitLib.methods.registry import Command
@@ -31,12 +31,12 @@ def _add_arguments(parser: ArgumentParser) -> None:
         help="several folds, one after another, each in a run folder fold-N below --run",
     )
     parser.add_argument(
-        "--labelled-count", type=int, metavar="N", help="keep the labels of so many training cases only"
+        "--labelled-count", type=count, metavar="N", help="keep the labels of so many training cases only"
     )
     parser.add_argument(
         "--supervised", action="store_true", help="one network, labels alone (cross.enabled=false)"
     )
-    parser.add_argument("--steps", type=int, help="updates of the whole run, in place of epochs")
+    parser.add_argument("--steps", type=count, help="updates of the whole run, in place of epochs")
     parser.add_argument("--seed", type=int)
 
 
