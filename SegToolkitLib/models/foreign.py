@@ -6,7 +6,9 @@ import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -73,6 +75,17 @@ def compare_keys(state: Mapping[str, Tensor], wanted: Mapping[str, Shape]) -> Ke
     )
 
 
+# Training scripts keep a rate or a score as a numpy number beside the weights: data, no code. The second
+# name of the function is the one that numpy 1 wrote.
+_number = np.float64(0).__reduce__()[0]
+_NUMPY_NUMBERS: list[Any] = [
+    _number,
+    *((_number, f"numpy.{core}.multiarray.scalar") for core in ("core", "_core")),
+    np.dtype,
+    *{type(np.dtype(kind)) for kind in (np.float64, np.float32, np.int64, np.int32)},
+]
+
+
 def read_checkpoint(file: str | os.PathLike[str]) -> dict[str, Tensor]:
     """Read a PyTorch checkpoint to CPU memory, with weights-only unpickling: no code in it is run.
 
@@ -87,7 +100,8 @@ def read_checkpoint(file: str | os.PathLike[str]) -> dict[str, Tensor]:
     if not path.is_file():
         raise SegToolkitError("file-missing", f"The checkpoint {path} does not exist.", "Check the path.")
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        with torch.serialization.safe_globals(_NUMPY_NUMBERS):
+            content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises a dozen kinds for damaged files
         raise _unreadable(path, error) from error
     if isinstance(content, dict) and isinstance(content.get("state_dict"), dict):
@@ -99,7 +113,14 @@ def read_checkpoint(file: str | os.PathLike[str]) -> dict[str, Tensor]:
             f"{path} is not a state dict: names with one tensor each are needed.",
             "Choose the file that was written with torch.save(model.state_dict(), ...).",
         )
-    return {key.removeprefix("module."): value for key, value in content.items()}
+    state = {key.removeprefix("module."): value for key, value in content.items()}
+    if len(state) < len(content):
+        raise SegToolkitError(
+            "bad-checkpoint",
+            f"{path} holds tensors of one name with and without the prefix 'module.'.",
+            "Ask which of them are meant, and save those alone.",
+        )
+    return state
 
 
 def _is_plain(item: tuple[object, object]) -> bool:

@@ -18,6 +18,7 @@ from SegToolkitLib.models.search import Entry, models_found, shipped_folders
 from SegToolkitLib.models.search import user_folder as default_folder
 
 Entries = list[Entry]
+IN_RUN = Path("result", "model")
 
 
 class ModelStore:
@@ -46,7 +47,7 @@ class ModelStore:
         return entries
 
     def find(self, name_or_path: str | os.PathLike[str]) -> Entry:
-        """A usable model, by its name or by the path of its folder or card.
+        """A usable model, by its name or by the path of its folder, its card or the run that made it.
 
         Raises:
             SegToolkitError: "unknown-model" (with the nearest name and the list), "bad-model" (there is
@@ -59,6 +60,9 @@ class ModelStore:
             return usable[0]
         path = Path(name_or_path)
         path = path.parent if path.name == CARD_FILE else path
+        # A finished run stands for its model.
+        if (path / IN_RUN / CARD_FILE).is_file() and not (path / CARD_FILE).is_file():
+            path = path / IN_RUN
         if (path / CARD_FILE).is_file() or _is_path(name_or_path):
             card = read_card(path)
             check_presence(path, card)

@@ -95,10 +95,12 @@ def test_region_is_limited_around_the_largest_part(half_height: float | None, z:
         # 4 * 2.5 = 10 and 7 * 2.5 = 17.5 -> 17; 20 mm are 8 voxels of 2.5 mm.
         (Box((4, 4, 4), (8, 8, 8)), 20.0, Box((2, 2, 2), (25, 25, 25))),
         (Box((4, 4, 4), (8, 8, 8)), 1.0, Box((9, 9, 9), (17, 17, 17))),
+        # 3 * 2.5 = 7.5 -> 7, and only then the margin of 1.4 voxels: 5.6 -> 5.
+        (Box((3, 3, 3), (8, 8, 8)), 3.5, Box((5, 5, 5), (18, 18, 18))),
         (Box((0, 0, 0), (20, 20, 20)), 20.0, Box((0, 0, 0), (50, 50, 50))),
         (Box((6, 6, 6), (7, 7, 7)), 0.0, Box((15, 15, 15), (16, 16, 16))),
     ],
-    ids=["margin", "margin of part of a voxel", "clamped", "one voxel stays"],
+    ids=["margin", "margin of part of a voxel", "truncated twice", "clamped", "one voxel stays"],
 )
 def test_region_box_rounds_as_released(box: Box, margin: float, expected: Box) -> None:
     assert region_box(box, (2.5,) * 3, (50,) * 3, (2.5,) * 3, margin) == expected

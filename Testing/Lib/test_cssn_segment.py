@@ -137,6 +137,15 @@ def test_number_type_of_the_volume_does_not_matter(dtype: Any, expected: Volume)
     assert (result.labels.voxels == expected.voxels).mean() > 0.9995
 
 
+def test_two_bytes_a_number_give_nearly_the_same(expected: Volume) -> None:
+    """The way of a GPU, as far as a processor can go it."""
+    coarse, fine = _networks()
+    state = for_stage(coarse.state_dict(), "coarse") | for_stage(fine.state_dict(), "fine")
+    segmenter = CssnSegmenter(_plan(), state, LABELS, CPU, "bfloat16")
+    result = segmenter.segment(_scan(), AutomaticOptions(small=True))
+    assert (result.labels.voxels == expected.voxels).mean() > 0.9
+
+
 def test_oblique_volumes_are_taken_along_the_nearest_axes(expected: Volume) -> None:
     tilted = _oblique(_scan())
     result = _segmenter(_plan()).segment(tilted)

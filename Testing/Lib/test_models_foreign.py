@@ -5,10 +5,12 @@ from __future__ import annotations
 import hashlib
 import os
 import pickle
+import zipfile
 from email.message import Message
 from pathlib import Path
 from urllib.error import HTTPError, URLError
 
+import numpy as np
 import pytest
 import torch
 
@@ -185,3 +187,19 @@ def test_a_network_that_fails_is_told_with_the_way_by_hand(
         download("https://x.org/a.pth", tmp_path / "out", "00", "By hand.")
     assert (caught.value.code, caught.value.hint) == ("download-failed", "By hand.")
     assert list((tmp_path / "out").iterdir()) == []
+
+
+@pytest.mark.parametrize("core", [b"numpy._core", b"numpy.core"])
+def test_a_numpy_number_beside_the_weights_is_no_code(tmp_path: Path, core: bytes) -> None:
+    file, renamed = tmp_path / "now.pt", tmp_path / "then.pt"
+    torch.save({"state_dict": {"a": torch.ones(2)}, "lr": np.float64(1e-3)}, file)
+    with zipfile.ZipFile(file) as source, zipfile.ZipFile(renamed, "w") as target:
+        for name in source.namelist():
+            target.writestr(name, source.read(name).replace(b"numpy._core", core))
+    assert list(read_checkpoint(renamed)) == ["a"]
+
+
+def test_a_name_that_is_there_with_and_without_the_prefix_is_refused(tmp_path: Path) -> None:
+    torch.save({"a": torch.ones(2), "module.a": torch.zeros(2)}, tmp_path / "two.pt")
+    with pytest.raises(SegToolkitError, match=r"prefix 'module\.'"):
+        read_checkpoint(tmp_path / "two.pt")

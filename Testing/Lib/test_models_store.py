@@ -123,6 +123,11 @@ def test_an_unknown_name_gets_the_nearest_and_the_list(home: Path, asked: str, h
     assert hint in caught.value.hint
 
 
+def test_a_finished_run_stands_for_its_model(home: Path, tmp_path: Path) -> None:
+    model = a_model(tmp_path / "run" / "result" / "model")
+    assert ModelStore().find(tmp_path / "run").folder == model
+
+
 def test_an_added_model_is_a_copy_of_card_and_weights_only(home: Path, tmp_path: Path) -> None:
     source = a_model(tmp_path / "download", 3.0)
     (source / "setup.exe").write_text("no")

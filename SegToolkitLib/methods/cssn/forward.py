@@ -220,7 +220,9 @@ def _pieces(x: Tensor) -> list[Tensor]:
 def _norm(x: Tensor) -> tuple[Tensor, Tensor]:
     """Factor and summand [C] that give each channel mean 0 and variance 1."""
     pieces = _pieces(x)
-    total = torch.zeros(x.shape[1], dtype=torch.float64, device=x.device)
+    # Apple's GPUs have no double precision.
+    kind = torch.float32 if x.device.type == "mps" else torch.float64
+    total = torch.zeros(x.shape[1], dtype=kind, device=x.device)
     squares = torch.zeros_like(total)
     for piece in pieces:
         numbers = piece.float()
