@@ -53,14 +53,19 @@ class ContextBlock(nn.Module):
         return self.score_layer(F.relu(x0 + self.conv3(both)))
 
     def _pyramid(self, x: Tensor) -> Tensor:
-        halves = resized(self.conv2_1(F.avg_pool3d(x, 2)), x.shape[2:])
-        quarters = resized(self.conv2_2(F.avg_pool3d(x, 4)), x.shape[2:])
+        halves = resized(self.conv2_1(_pooled(x, 2)), x.shape[2:])
+        quarters = resized(self.conv2_2(_pooled(x, 4)), x.shape[2:])
         return self.conv2_6(F.relu(self.conv2_0(x) + halves + quarters))
 
     def _strips(self, x: Tensor) -> Tensor:
         convolutions = (self.conv2_3, self.conv2_4, self.conv2_5)
         lines = [
-            resized(convolution(F.avg_pool3d(x, kernel)), x.shape[2:])
+            resized(convolution(_pooled(x, kernel)), x.shape[2:])
             for convolution, kernel in zip(convolutions, self.strips, strict=True)
         ]
         return self.conv2_7(F.relu(lines[0] + lines[1] + lines[2]))
+
+
+def _pooled(x: Tensor, kernel: int | Kernel) -> Tensor:
+    """Averages; in float32, as PyTorch has no others on CPUs."""
+    return F.avg_pool3d(x.float(), kernel).to(x.dtype)

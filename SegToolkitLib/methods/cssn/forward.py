@@ -2,14 +2,13 @@
 
 Much of a plain forward pass is no arithmetic: instance norm, the joined map of 48 channels at full
 resolution, fresh memory for every result. Here maps lie channels last (which oneDNN's convolutions like
-best), the norm and what follows it happen in place while a piece is in the processor's cache, and a joined
-map exists one slab at a time. ``make bench`` measures it.
+best), the norm and what follows it happen in place while a piece is in the processor's cache, and of the
+joined map one slab exists at a time. ``make bench`` measures it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from typing import cast
 
 import torch
@@ -22,7 +21,7 @@ from SegToolkitLib.methods.cssn.network import CoarseNet, FineNet, decoder_name,
 EPSILON = 1e-5
 # Voxels normalised at once: 16 channels of so many fit a processor's cache; a GPU prefers few large pieces.
 CACHED_VOXELS = 2**15
-# Planes of a joined map computed at once: the fewer, the less memory. On CPUs PyTorch leaves oneDNN where
+# Planes of an upsampled map made at once: the fewer, the less memory. On CPUs PyTorch leaves oneDNN where
 # fewer than about ten planes of 16 channels are convolved, and is ten times slower then.
 PLANES, PLANES_GPU = 16, 8
 
@@ -58,9 +57,9 @@ def _coarse(network: CoarseNet, x: Tensor) -> Tensor:
     for stage in reversed(range(network.depth)):
         block = cast(ResidualBlock, network.get_submodule(decoder_name(stage)))
         first, second = cast(Iterable[Unit], block.residual_unit)
-        joined = Joined(kept.pop(), x)
-        y, shortcut = _joined_convolved([first.conv, cast(Unit, block.shortcut_unit).conv], joined)
-        del joined, x  # the two largest maps are not needed any more
+        same = kept.pop()
+        y, shortcut = _of_joined([first.conv, cast(Unit, block.shortcut_unit).conv], same, x)
+        del same, x  # the two largest maps are not needed any more
         y = _convolved(second, _activated(y))
         x = _summed(y, shortcut, norm_added=True)
     return _final(network.final.weight, x)
@@ -84,40 +83,63 @@ def _fine(network: FineNet, x: Tensor) -> Tensor:
     return _final(network.final.weight, x)
 
 
-@dataclass(frozen=True)
-class Joined:
-    """The encoder's map and the upsampled map of the stage below, one after the other, made slab by slab.
+def _of_joined(convolutions: Sequence[nn.Conv3d], same: Tensor, below: Tensor) -> list[Tensor]:
+    """What convolutions of stride 1 make of the encoder's map joined with the upsampled one from below.
 
-    Attributes:
+    A convolution of joined maps is the sum of one for each map, so they need not be joined; and the upsampled
+    map is made and used slab by slab, once for all convolutions.
+
+    Args:
+        convolutions: with kernels of 1 or 3 voxels.
         same: [1, C, Z, Y, X].
-        below: [1, D, Z/2, Y/2, X/2].
+        below: [1, D, z, y, x].
     """
+    (channels, planes), weights = same.shape[1:3], [c.weight for c in convolutions]
+    sums = [_product(weight[:, :channels], same) for weight in weights]
+    step = PLANES if same.device.type == "cpu" else PLANES_GPU
+    for low in range(0, planes, step):
+        high = min(low + step, planes)
+        # One plane more on each side for the kernels of three; beyond the map it is zero.
+        slab = _upsampled(below, same.shape[2:], max(0, low - 1), min(planes, high + 1))
+        missing = (0, 0, 0, 0, int(low == 0), int(high == planes))
+        slab = F.pad(slab, missing) if any(missing) else slab
+        for total, weight in zip(sums, weights, strict=True):
+            own = weight[:, channels:]
+            total[:, :, low:high] += (
+                _product(own, slab, (0, 1, 1)) if own.shape[2] == 3 else _product(own, slab[:, :, 1:-1])
+            )
+    return sums
 
-    same: Tensor
-    below: Tensor
 
-    def slab(self, low: int, high: int) -> Tensor:
-        """Planes low to high of the joined map [1, C + D, high - low, Y, X], channels last."""
-        part = _voxels(self.same)[low:high]
-        above = _voxels(self.below)
-        for axis, wanted in enumerate(self.same.shape[2:]):
-            above = _lerped(above, axis, range(low, high) if axis == 0 else range(wanted), wanted)
-        return torch.cat([part, above], dim=3)[None].permute(0, 4, 1, 2, 3)
+def _product(weight: Tensor, x: Tensor, padding: Sequence[int] | None = None, stride: int = 1) -> Tensor:
+    """Convolution without bias [1, C, Z, Y, X], channels last; by default padded to keep the size."""
+    if weight.shape[2:].numel() == 1:
+        # As a product of matrices it takes a quarter of the convolution's time.
+        voxels = _voxels(x)[::stride, ::stride, ::stride]
+        return (voxels @ weight.flatten(1).T)[None].permute(0, 4, 1, 2, 3)
+    around = tuple(n // 2 for n in weight.shape[2:]) if padding is None else tuple(padding)
+    weight = weight.contiguous(memory_format=torch.channels_last_3d)
+    return F.conv3d(x, weight, None, stride, around).contiguous(memory_format=torch.channels_last_3d)
+
+
+def _upsampled(below: Tensor, size: Sequence[int], low: int, high: int) -> Tensor:
+    """Planes low to high of a map resampled to the size (z, y, x), channels last."""
+    source = _voxels(below)
+    planes = source.shape[0]
+    places = torch.arange(low, high, device=below.device) * ((planes - 1) / max(1, size[0] - 1))
+    first = places.long().clamp(max=max(0, planes - 2))
+    weights = (places - first).to(below.dtype)[:, None, None, None]
+    following = (first + 1).clamp(max=planes - 1)
+    between = source.index_select(0, first).lerp_(source.index_select(0, following), weights)
+    # Plane by plane, as pictures with their channels last.
+    pictures = between.permute(0, 3, 1, 2)
+    above = F.interpolate(pictures, tuple(size[1:]), mode="bilinear", align_corners=True)
+    return above.permute(1, 0, 2, 3)[None]
 
 
 def _voxels(x: Tensor) -> Tensor:
     """A channels-last map [1, C, Z, Y, X] as a view [Z, Y, X, C]."""
     return x.permute(0, 2, 3, 4, 1)[0]
-
-
-def _lerped(x: Tensor, axis: int, chosen: range, size: int) -> Tensor:
-    """The chosen places of one axis of [Z, Y, X, C], were it resampled to the size with aligned corners."""
-    voxels = x.shape[axis]
-    places = torch.arange(chosen.start, chosen.stop, device=x.device) * ((voxels - 1) / max(1, size - 1))
-    first = places.long().clamp(max=max(0, voxels - 2))
-    weights = (places - first).to(x.dtype).view([-1 if a == axis else 1 for a in range(4)])
-    following = (first + 1).clamp(max=voxels - 1)
-    return x.index_select(axis, first).lerp_(x.index_select(axis, following), weights)
 
 
 def _four_layers(block: FourLayerBlock, x: Tensor) -> Tensor:
@@ -164,40 +186,8 @@ def _summed(y: Tensor, added: Tensor, *, norm_added: bool) -> Tensor:
 
 
 def _convolved(unit: Unit, x: Tensor) -> Tensor:
-    """The unit's convolution alone [1, C, Z, Y, X], channels last."""
-    convolution = unit.conv
-    if convolution.kernel_size == (1, 1, 1):
-        # As a product of matrices it takes a quarter of the convolution's time.
-        z, y, step = convolution.stride
-        voxels = _voxels(x)[::z, ::y, ::step]
-        return (voxels @ convolution.weight.flatten(1).T).permute(3, 0, 1, 2)[None]
-    return convolution(x).contiguous(memory_format=torch.channels_last_3d)
-
-
-def _joined_convolved(convolutions: Sequence[nn.Conv3d], x: Joined) -> list[Tensor]:
-    """What convolutions of stride 1 make of a joined map; each slab of it is made once for all of them."""
-    planes = x.same.shape[2]
-    outs = [
-        torch.empty(
-            (1, convolution.out_channels, *x.same.shape[2:]),
-            dtype=x.same.dtype,
-            device=x.same.device,
-            memory_format=torch.channels_last_3d,
-        )
-        for convolution in convolutions
-    ]
-    step = PLANES if x.same.device.type == "cpu" else PLANES_GPU
-    for low in range(0, planes, step):
-        high = min(low + step, planes)
-        # One plane more on each side for the kernels of three; beyond the map it is zero.
-        slab = x.slab(max(0, low - 1), min(planes, high + 1))
-        missing = (0, 0, 0, 0, int(low == 0), int(high == planes))
-        slab = F.pad(slab, missing) if any(missing) else slab
-        for convolution, out in zip(convolutions, outs, strict=True):
-            border, y, x_border = cast(tuple[int, int, int], convolution.padding)
-            part = slab if border else slab[:, :, 1:-1]
-            out[:, :, low:high] = F.conv3d(part, convolution.weight, padding=(0, y, x_border))
-    return outs
+    """The unit's convolution alone."""
+    return _product(unit.conv.weight, x, stride=unit.conv.stride[0])
 
 
 def _final(weight: Tensor, x: Tensor) -> Tensor:
