@@ -53,12 +53,14 @@ bench: $(READY) ## our inference against the authors' procedure, and how long th
 	$(BIN)/python Testing/bench.py --out bench $(BENCH_ARGUMENTS)
 	$(BIN)/python Testing/bench_panel.py --out bench
 	$(BIN)/python Testing/bench_training.py --out bench
+	$(BIN)/python Testing/bench_cssn.py --out bench
 	$(BIN)/python Testing/bench_jobs.py
 	$(BIN)/python Testing/Host/bench_training_panel.py
 
 screenshots: $(READY) ## pictures of the panels, into docs/pictures
 	$(BIN)/python Testing/Host/screenshots.py
 	$(BIN)/python Testing/Host/screenshots_training.py
+	$(BIN)/python Testing/Host/screenshots_auto_segment.py
 
 docs: $(READY) ## build the pages of docs/ into build/site
 	$(BIN)/mkdocs build --strict --quiet --site-dir build/site
