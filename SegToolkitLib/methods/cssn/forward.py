@@ -8,7 +8,8 @@ joined map one slab exists at a time. ``make bench`` measures it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+import math
+from collections.abc import Iterable, Sequence
 from typing import cast
 
 import torch
@@ -19,8 +20,9 @@ from SegToolkitLib.methods.cssn.blocks import FourLayerBlock, ResidualBlock, Uni
 from SegToolkitLib.methods.cssn.network import CoarseNet, FineNet, decoder_name, encoder_name
 
 EPSILON = 1e-5
-# Voxels normalised at once: 16 channels of so many fit a processor's cache; a GPU prefers few large pieces.
-CACHED_VOXELS = 2**15
+# Numbers normalised at once: so many fit a processor's cache; a GPU prefers few large pieces.
+CACHED_NUMBERS = 2**19
+VOXELS_IN_ROW = 32
 # Planes of an upsampled map made at once: the fewer, the less memory. On CPUs PyTorch leaves oneDNN where
 # fewer than about ten planes of 16 channels are convolved, and is ten times slower then.
 PLANES, PLANES_GPU = 16, 8
@@ -163,25 +165,20 @@ def _path(units: nn.Sequential, x: Tensor) -> Tensor:
 def _activated(y: Tensor) -> Tensor:
     """ReLU of the normalised map, in its place."""
     scale, shift = _norm(y)
-    _in_place(lambda part: torch.addcmul(shift, part, scale, out=part).relu_(), y)
+    for part in _pieces(y):
+        torch.addcmul(shift, part, scale, out=part).relu_()
     return y
 
 
 def _summed(y: Tensor, added: Tensor, *, norm_added: bool) -> Tensor:
     """ReLU of the normalised y plus ``added``, which may have to be normalised, too; in place of y."""
     scale, shift = _norm(y)
-    if not norm_added:
-        _in_place(
-            lambda part, other: torch.addcmul(shift, part, scale, out=part).add_(other).relu_(), y, added
-        )
-        return y
-    other_scale, other_shift = _norm(added)
-    shift = shift + other_shift
-
-    def combine(part: Tensor, other: Tensor) -> None:
-        torch.addcmul(shift, part, scale, out=part).addcmul_(other, other_scale).relu_()
-
-    _in_place(combine, y, added)
+    if norm_added:
+        other_scale, other_shift = _norm(added)
+        shift = shift + other_shift
+    for part, other in zip(_pieces(y), _pieces(added), strict=True):
+        torch.addcmul(shift, part, scale, out=part)
+        (part.addcmul_(other, other_scale) if norm_added else part.add_(other)).relu_()
     return y
 
 
@@ -192,38 +189,29 @@ def _convolved(unit: Unit, x: Tensor) -> Tensor:
 
 def _final(weight: Tensor, x: Tensor) -> Tensor:
     """A convolution of one voxel; [1, classes, Z, Y, X], each class in one piece."""
-    logits = torch.empty((1, weight.shape[0], *x.shape[2:]), dtype=x.dtype, device=x.device)
-    rows = logits.view(weight.shape[0], -1)
-    start = 0
-    for piece in _pieces(x):
-        torch.mm(weight.flatten(1), piece.T, out=rows[:, start : start + len(piece)])
-        start += len(piece)
-    return logits
-
-
-def _pieces(x: Tensor) -> list[Tensor]:
-    rows = _voxels(x).view(-1, x.shape[1])  # a view, never a copy: what is done to it must happen to x
-    size = CACHED_VOXELS * 16 // x.shape[1] if x.device.type == "cpu" else 2**20
-    return list(rows.split(size))
+    rows = _voxels(x).view(-1, x.shape[1])
+    return (weight.flatten(1) @ rows.T).view(1, weight.shape[0], *x.shape[2:])
 
 
 def _norm(x: Tensor) -> tuple[Tensor, Tensor]:
-    """Factor and summand [C] that give each channel mean 0 and variance 1."""
+    """Factor and summand that give each channel mean 0 and variance 1, as often as a row of a piece has them."""
     pieces = _pieces(x)
     # Apple's GPUs have no double precision.
     kind = torch.float32 if x.device.type == "mps" else torch.float64
-    total = torch.zeros(x.shape[1], dtype=kind, device=x.device)
-    squares = torch.zeros_like(total)
+    sums = torch.zeros((2, pieces[0].shape[1]), dtype=kind, device=x.device)
     for piece in pieces:
         numbers = piece.float()
-        total += numbers.sum(0)
-        squares += numbers.square().sum(0)
-    voxels = x[0, 0].numel()
-    mean = total / voxels
-    scale = ((squares / voxels - mean.square()).clamp(min=0) + EPSILON).rsqrt()
-    return scale.to(x.dtype), (-mean * scale).to(x.dtype)
+        sums += torch.stack([numbers.sum(0), numbers.square().sum(0)])
+    repeats = pieces[0].shape[1] // x.shape[1]
+    mean, squares = sums.view(2, repeats, -1).sum(1) / x[0, 0].numel()
+    scale = ((squares - mean.square()).clamp(min=0) + EPSILON).rsqrt()
+    return scale.to(x.dtype).repeat(repeats), (-mean * scale).to(x.dtype).repeat(repeats)
 
 
-def _in_place(work: Callable[..., object], *maps: Tensor) -> None:
-    for pieces in zip(*(_pieces(x) for x in maps), strict=True):
-        work(*pieces)
+def _pieces(x: Tensor) -> list[Tensor]:
+    """Views [rows, n * C] of a channels-last map, n voxels a row: sums along long rows take a quarter of the time."""
+    voxels, channels = x[0, 0].numel(), x.shape[1]
+    row = math.gcd(voxels, VOXELS_IN_ROW)
+    rows = _voxels(x).view(-1, row * channels)  # a view, never a copy: what is done to it must happen to x
+    size = CACHED_NUMBERS if x.device.type == "cpu" else 32 * CACHED_NUMBERS
+    return list(rows.split(max(1, size // (row * channels))))
