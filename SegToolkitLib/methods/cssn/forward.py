@@ -194,7 +194,7 @@ def _final(weight: Tensor, x: Tensor) -> Tensor:
 
 
 def _norm(x: Tensor) -> tuple[Tensor, Tensor]:
-    """Factor and summand that give each channel mean 0 and variance 1, as often as a row of a piece has them."""
+    """Factor and summand that give each channel mean 0 and variance 1, repeated along a piece's row."""
     pieces = _pieces(x)
     # Apple's GPUs have no double precision.
     kind = torch.float32 if x.device.type == "mps" else torch.float64
@@ -209,7 +209,10 @@ def _norm(x: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _pieces(x: Tensor) -> list[Tensor]:
-    """Views [rows, n * C] of a channels-last map, n voxels a row: sums along long rows take a quarter of the time."""
+    """Views [rows, n * C] of a channels-last map, n voxels a row.
+
+    Sums over rows of 16 channels take four times as long as over rows of 512 numbers.
+    """
     voxels, channels = x[0, 0].numel(), x.shape[1]
     row = math.gcd(voxels, VOXELS_IN_ROW)
     rows = _voxels(x).view(-1, row * channels)  # a view, never a copy: what is done to it must happen to x

@@ -5,7 +5,8 @@ and what happens where nothing is found are ours.
 
 Example:
     >>> from SegToolkitLib.methods.cssn import automatic
-    >>> from SegToolkitLib.automatic.segmenter import AutomaticOptions
+    >>> from SegToolkitLib import heap
+from SegToolkitLib.automatic.segmenter import AutomaticOptions
     >>> from SegToolkitLib.models.card import read_card
     >>> segmenter = automatic.load(folder, read_card(folder), torch.device("cpu"), "auto")  # doctest: +SKIP
     >>> segmenter.segment(volume, AutomaticOptions()).labels.same_grid(volume)  # doctest: +SKIP
@@ -26,6 +27,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from SegToolkitLib import heap
 from SegToolkitLib.automatic.segmenter import AutomaticOptions, AutomaticResult, Progress
 from SegToolkitLib.methods.cssn import slabs
 from SegToolkitLib.methods.cssn.forward import for_inference, forward
@@ -138,8 +140,11 @@ class CssnSegmenter:
         Raises:
             SegToolkitError: "colour-volume", "not-finite".
         """
-        options = options or AutomaticOptions()
         tell = progress or (lambda phase, step, total: None)
+        with heap.kept():
+            return self._segment(volume, options or AutomaticOptions(), tell)
+
+    def _segment(self, volume: Volume, options: AutomaticOptions, tell: Progress) -> AutomaticResult:
         scan = self._scan(volume, options.small)
         labels = np.zeros(volume.grid.shape, dtype=np.uint8)
         notes: list[str] = []
