@@ -7,7 +7,15 @@ from argparse import ArgumentParser, Namespace
 from collections.abc import Callable
 from pathlib import Path
 
-from SegToolkitLib.automatic.inputs import FORMATS, chosen, find_images, organs, read_ids, with_targets
+from SegToolkitLib.automatic.inputs import (
+    FORMATS,
+    chosen,
+    find_images,
+    listed,
+    organs,
+    read_ids,
+    with_targets,
+)
 from SegToolkitLib.automatic.run import check_options
 from SegToolkitLib.automatic.segmenter import AutomaticMethod, AutomaticOptions
 from SegToolkitLib.errors import SegToolkitError
@@ -26,7 +34,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         required=True,
         type=Path,
         metavar="PATH",
-        help="volume file, DICOM folder, or folder of volume files; repeatable",
+        help="volume file, DICOM folder, or folder of volume files without its label maps; repeatable",
     )
     parser.add_argument(
         "-o", "--out", type=Path, required=True, metavar="PATH", help="folder, or the file for one image"
@@ -101,8 +109,15 @@ def run(
         card,
         described,
     )
-    images = chosen(find_images(options.image), read_ids(options.ids) if options.ids else None)
-    items = with_targets(images, options.out, options.format)
+    found, left_out = find_images(options.image)
+    if left_out:
+        reporter.warning(
+            f"Left out, being label maps by their names: {listed([one.name for one in left_out])}.",
+            "To segment such a file all the same, name it: -i FILE.",
+        )
+    images = chosen(found, read_ids(options.ids) if options.ids else None)
+    # A label map beside the images may be a person's work: it is not made anew as a result of ours.
+    items = with_targets(images, options.out, options.format, left_out if options.overwrite else ())
     _check_extra_files(options, len(items))
     _check_places(options, [item.target for item in items])
     ensure_accepted(card, accept=options.accept_licence, ask=ask)

@@ -1,4 +1,4 @@
-"""Which images a command means, what they are called, and where their results go."""
+"""Which images a command means, and where their results go."""
 
 from __future__ import annotations
 
@@ -7,17 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from SegToolkitLib.anatomy import structure_of
+from SegToolkitLib.automatic.names import VOLUME_SUFFIXES, case_name, label_maps
 from SegToolkitLib.errors import SegToolkitError
 from SegToolkitLib.models.card import ModelCard
 from SegToolkitLib.volume.reading import PICTURE_SUFFIXES
 from SegToolkitLib.volume.segmentation_file import is_segmentation_name
 
-VOLUME_SUFFIXES = (".nii.gz", ".nii", ".nrrd", ".mha")
 FORMATS = (".seg.nrrd", *VOLUME_SUFFIXES)
 # Of files that people ask for in vain; anything else, as "run.v2", may be a folder's name.
 OTHER_SUFFIXES = (".gz", ".mhd", ".dcm", ".stl", ".obj", ".vtk", ".vtp", ".npy", ".npz", ".h5", ".csv")
-# nnU-Net and FLARE number the channels of an image; the case is named without.
-CHANNEL = "_0000"
+MOST_NAMED = 5
 
 
 @dataclass(frozen=True)
@@ -35,13 +34,19 @@ class Item:
     target: Path
 
 
-def find_images(given: Sequence[Path]) -> list[Path]:
+def find_images(given: Sequence[Path]) -> tuple[list[Path], list[Path]]:
     """The images that paths mean: a file, a DICOM folder, or a folder of volume files (all of them, sorted).
+
+    Returns:
+        The images; and the files that were left out, because they are label maps by their names and lie in
+        a folder instead of being named themselves.
 
     Raises:
         SegToolkitError: "missing-file", "no-image".
     """
     found: list[Path] = []
+    left_out: list[Path] = []
+    named = {path.resolve() for path in given}
     for path in given:
         if not path.exists():
             raise SegToolkitError("missing-file", f"{path} does not exist.", "Check the path.")
@@ -55,24 +60,32 @@ def find_images(given: Sequence[Path]) -> list[Path]:
                 f"{path} holds pictures and no volume file ({', '.join(VOLUME_SUFFIXES)}).",
                 "Name pictures one by one: -i FILE -i FILE ...",
             )
+        labels = [one for one in label_maps(inside) if one.resolve() not in named]
+        left_out += labels
         # A folder without volume files holds DICOM files, or reading it says what is wrong.
-        found += inside or [path]
+        found += [one for one in inside if one not in labels] if inside else [path]
+    if left_out and not found:
+        names = listed([one.name for one in left_out])
+        raise SegToolkitError(
+            "no-image",
+            f"There is no image, as all volume files are label maps by their names: {names}.",
+            "To segment them all the same, name them one by one: -i FILE -i FILE ...",
+        )
     if not found:
         raise SegToolkitError("no-image", "No image was given.", "Give one with -i, or a folder of them.")
-    return list(dict.fromkeys(found))
+    return list(dict.fromkeys(found)), list(dict.fromkeys(left_out))
+
+
+def listed(names: Sequence[str]) -> str:
+    """The first names, and how many more there are."""
+    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+    return ", ".join(names[:MOST_NAMED]) + more
 
 
 def _is_volume(path: Path) -> bool:
     name = path.name.lower()
     usable = name.endswith((*VOLUME_SUFFIXES, ".mhd")) and not is_segmentation_name(path)
     return usable and not name.startswith(".") and path.is_file()
-
-
-def case_name(image: Path) -> str:
-    """What a result is named after: the file's name without suffix and channel number."""
-    name = image.resolve().name
-    suffix = next((s for s in VOLUME_SUFFIXES if name.lower().endswith(s)), image.suffix)
-    return (name[: len(name) - len(suffix)] if suffix else name).removesuffix(CHANNEL) or "image"
 
 
 def read_ids(file: Path) -> list[str]:
@@ -104,17 +117,22 @@ def chosen(images: Sequence[Path], ids: Collection[str] | None) -> list[Path]:
         raise SegToolkitError("no-image", "The list of cases is empty.", "Name one a line.")
     missing = sorted(wanted - {case_name(image) for image in images})
     if missing:
-        more = f" and {len(missing) - 5} more" if len(missing) > 5 else ""
         raise SegToolkitError(
             "unknown-case",
-            f"There is no image of {', '.join(missing[:5])}{more}.",
+            f"There is no image of {listed(missing)}.",
             "Name cases as their files, without suffix.",
         )
     return [image for image in images if case_name(image) in wanted]
 
 
-def with_targets(images: Sequence[Path], out: Path, suffix: str) -> list[Item]:
+def with_targets(images: Sequence[Path], out: Path, suffix: str, kept: Sequence[Path] = ()) -> list[Item]:
     """Where each result goes: ``out`` itself for one image, if it names a file; else files in that folder.
+
+    Args:
+        images: to segment.
+        out: folder or file.
+        suffix: of the files in the folder.
+        kept: further files that no result may replace.
 
     Raises:
         SegToolkitError: "same-name", "would-overwrite" (a result would replace an input), "several-images",
@@ -133,12 +151,12 @@ def with_targets(images: Sequence[Path], out: Path, suffix: str) -> list[Item]:
                 "Segment them into different folders.",
             )
         items = [Item(i, name, out / f"{name}{suffix}") for i, name in zip(images, names, strict=True)]
-    inputs = {image.resolve() for image in images}
+    inputs = {image.resolve() for image in (*images, *kept)}
     for item in items:
         if item.target.resolve() in inputs:
             raise SegToolkitError(
                 "would-overwrite",
-                f"{item.target} is an input and would be overwritten.",
+                f"{item.target} is among the inputs and would be overwritten.",
                 "Choose another folder or name for the results.",
             )
     return items

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from SegToolkitLib.cli.options import named_values
+from SegToolkitLib.errors import SegToolkitError
 from SegToolkitLib.events import Reporter
 from SegToolkitLib.methods.registry import Command
 
@@ -28,7 +29,11 @@ def _add_arguments(parser: ArgumentParser) -> None:
         "--model", help="the model that made it: names, standard terms and colours of its card"
     )
     parser.add_argument(
-        "--names", type=named_values, default={}, metavar="1=liver,...", help="names of the label values"
+        "--names",
+        type=named_values,
+        default={},
+        metavar="1=liver,...",
+        help="names of label values; those left out keep the model's, else the file's, else Segment N",
     )
     parser.add_argument("--algorithm", help="what made it, if it is no model of yours")
     parser.add_argument("--description", default="", help="of the new series")
@@ -42,7 +47,12 @@ def _run(options: Namespace, reporter: Reporter) -> dict[str, object]:
     card = ModelStore().find(options.model).card if options.model else None
     reporter.progress("reading", 0, 2)
     segmentation = read_segmentation(options.labels)
-    _name(segmentation, card, options.names)
+    nameless = _name(segmentation, card, options.names)
+    if nameless:
+        reporter.warning(
+            f"Nobody named {len(nameless)} of the label values, so the file says {', '.join(nameless)}.",
+            "Name them with --names, or with --model, whose card knows them.",
+        )
     reporter.progress("reading", 1, 2)
     series = pick_dicom_series(options.series, options.uid)
     reporter.progress("reading", 2, 2)
@@ -69,15 +79,40 @@ def _run(options: Namespace, reporter: Reporter) -> dict[str, object]:
     }
 
 
-def _name(segmentation: Segmentation, card: ModelCard | None, names: dict[int, str]) -> None:
-    """Give the segments what the card and the person say of their values; the person has the last word."""
+def _name(segmentation: Segmentation, card: ModelCard | None, names: dict[int, str]) -> list[str]:
+    """Give the segments what the card and the person say of their values; the person has the last word.
+
+    Returns:
+        The names that were made up, because neither of them nor the file has one.
+
+    Raises:
+        SegToolkitError: "unknown-structure": the person names a value that is not there.
+    """
+    from SegToolkitLib.volume.segmentation import generated_segment
+
+    _refuse_other_values(segmentation, names)
     labels = {label.value: label for label in card.labels} if card else {}
+    nameless = []
     for segment in segmentation.segments:
         if (label := labels.get(segment.label)) is not None:
             segment.name, segment.terminology = label.name, label.terminology
             segment.colour = label.colour or segment.colour
         if segment.label in names:
             segment.name, segment.terminology = names[segment.label], ""
+        elif label is None and segment.name == generated_segment(segment.label).name:
+            nameless.append(segment.name)
+    return nameless
+
+
+def _refuse_other_values(segmentation: Segmentation, names: dict[int, str]) -> None:
+    there = sorted(segment.label for segment in segmentation.segments)
+    strange = [f"{value} ({name})" for value, name in names.items() if value not in there]
+    if strange:
+        raise SegToolkitError(
+            "unknown-structure",
+            f"{segmentation.labels.name or 'The segmentation'} has no label {', '.join(strange)}.",
+            f"It has {', '.join(map(str, there))}." if there else "It has none at all.",
+        )
 
 
 COMMAND = Command("write a segmentation as a DICOM SEG file", _add_arguments, _run)

@@ -75,11 +75,13 @@ class Dataset:
         description: labels, modality, patterns, folds and so on.
         folder: where the files are.
         listing: image and label of each case by id, where a description lists them one by one.
+        assumed: nobody named the folder; it is that of the description file.
     """
 
     description: DatasetDescription
     folder: Path
     listing: Listing | None = None
+    assumed: bool = False
 
     @classmethod
     def open(cls, path: str | os.PathLike[str], folder: str | os.PathLike[str] | None = None) -> Dataset:
@@ -111,10 +113,11 @@ class Dataset:
             raise SegToolkitError(
                 "no-dataset",
                 f"The volumes of {description.name} are said to be in {place}, which is no folder.",
-                "Name the folder that holds them.",
+                "Name the folder that holds them: --data FOLDER, or 'folder' in the description.",
             )
         place = place.resolve()
-        return cls(description, place, listing_of(values, place) if is_nnunet(values) else None)
+        assumed = folder is None and not description.folder
+        return cls(description, place, listing_of(values, place) if is_nnunet(values) else None, assumed)
 
     @cached_property
     def cases(self) -> list[Case]:
@@ -128,14 +131,18 @@ class Dataset:
         if self.listing is None and self.description.unlabelled_image_pattern:
             cases += self._find(self.description.unlabelled_image_pattern, unlabelled=True)
         if not cases:
+            if self.listing is not None:
+                raise SegToolkitError(
+                    "no-cases", f"{self.folder} has no cases.", "Add some (segtoolkit dataset add)."
+                )
+            mend = "mend 'image_pattern' (and 'channel') in the description."
             raise SegToolkitError(
                 "no-cases",
-                f"No file in {self.folder} fits the image pattern '{pattern}'."
-                if self.listing is None
-                else f"{self.folder} has no cases.",
-                "Mend 'image_pattern' (and 'channel') in the description."
-                if self.listing is None
-                else "Add some (segtoolkit dataset add).",
+                f"No file in {self.folder} fits the image pattern '{pattern}'.",
+                "Give the folder of the volumes first: --data FOLDER, or 'folder' in the description."
+                f" If it is this one, {mend}"
+                if self.assumed
+                else f"If this is the folder of the volumes, {mend}",
             )
         doubled = [id for id, count in Counter(case.id for case in cases).items() if count > 1]
         if doubled:

@@ -10,6 +10,7 @@ from typing import Any
 
 from SegToolkitLib.dataset.batch import Failures, for_each_case
 from SegToolkitLib.errors import SegToolkitError
+from SegToolkitLib.evaluation.absent import notes_on_absent
 from SegToolkitLib.evaluation.flare import PROTOCOLS
 from SegToolkitLib.evaluation.scoring import OrganScore, Protocol, score_case
 from SegToolkitLib.evaluation.summary import MEASURES, case_means, summary, told
@@ -20,6 +21,9 @@ from SegToolkitLib.volume import Volume, onto_grid, read_volume
 SUFFIXES = (".seg.nrrd", ".nii.gz", ".nii", ".nrrd", ".mha")
 # FLARE and nnU-Net number the channels of images; label maps are named without.
 CHANNEL = "_0000"
+HOW_TO_LEAVE_OUT = (
+    "To leave such organs out, take --protocol generic, with a --dataset whose labels are the other ones."
+)
 
 
 @dataclass(frozen=True)
@@ -146,7 +150,7 @@ def write_scores(
     about: Mapping[str, Any],
     reporter: Reporter,
 ) -> dict[str, Any]:
-    """Write organs.csv, cases.csv and results.json, and say the means.
+    """Write organs.csv, cases.csv and results.json, and say the means, and what they rest on.
 
     Args:
         out: folder.
@@ -184,6 +188,7 @@ def write_scores(
         },
         "folds": sorted(set(fold_of.values())) if fold_of else None,
         "cases": len(by_measure["dsc"]),
+        "notes": notes_on_absent(rows, protocol),
         "dice_percent": _percent(table["dsc"]),
         "nsd_percent": _percent(table["nsd"]),
         "summary": table,
@@ -196,6 +201,8 @@ def write_scores(
     write_results(out / "results.json", results)
     for text in told(table):
         reporter.info(text)
+    for note in results["notes"]:
+        reporter.warning(note, HOW_TO_LEAVE_OUT)
     return results
 
 

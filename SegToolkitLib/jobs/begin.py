@@ -8,9 +8,10 @@ from typing import Any
 
 from SegToolkitLib.errors import SegToolkitError
 from SegToolkitLib.jobs import control
-from SegToolkitLib.jobs.job_file import create
-from SegToolkitLib.jobs.status import JobStatus
+from SegToolkitLib.jobs.job_file import check_name, create, folder_of
+from SegToolkitLib.jobs.status import JobStatus, is_run, status
 from SegToolkitLib.training.method import TrainingMethod
+from SegToolkitLib.training.run_folder import RunFolder
 from SegToolkitLib.training.start import place_named
 
 
@@ -26,6 +27,8 @@ def begin(
 ) -> JobStatus:
     """Make a run and start it in a process of its own.
 
+    The name of a run that failed at its start, before it had read its data, is free: it can be begun again.
+
     Args:
         method: to be trained.
         root, name, dataset, settings, places, device, memory_mb: as ``job_file.create`` takes them.
@@ -35,8 +38,14 @@ def begin(
     """
     check_inputs(method, dataset, places or {})
     metric = method.metric[0] if method.metric else None
-    folder = create(root, name, method.name, dataset, settings, places, device, memory_mb, metric)
-    return control.start(folder)
+    given = (method.name, dataset, settings, places, device, memory_mb, metric)
+    return control.start(create(root, name, *given, again=_failed_at_start(root, name)))
+
+
+def _failed_at_start(root: Path | None, name: str) -> bool:
+    check_name(name)
+    folder = folder_of(root, name)
+    return is_run(folder) and status(folder).state == "failed" and not RunFolder(folder).begun
 
 
 def check_inputs(method: TrainingMethod, dataset: str | None, places: Mapping[str, str]) -> None:

@@ -58,6 +58,11 @@ def runs_folder() -> Path:
     return home_folder() / "runs"
 
 
+def folder_of(root: Path | None, name: str) -> Path:
+    """Where the run of that name lies, or would lie."""
+    return (root or runs_folder()).expanduser().resolve() / name
+
+
 def create(
     root: Path | None,
     name: str,
@@ -68,6 +73,7 @@ def create(
     device: str = "auto",
     memory_mb: float | None = None,
     metric: str | None = None,
+    again: bool = False,
 ) -> Path:
     """Make the folder of a new run, which :func:`control.start` can start.
 
@@ -81,6 +87,7 @@ def create(
         device: where to train.
         memory_mb: what it needs there, if that is known.
         metric: figure of the validations to show.
+        again: take the folder of an earlier run of that name, and keep what it told.
 
     Returns:
         The folder.
@@ -89,7 +96,7 @@ def create(
         SegToolkitError: "bad-name", "run-exists", "write-failed".
     """
     check_name(name)
-    folder = (root or runs_folder()).expanduser().resolve() / name
+    folder = folder_of(root, name)
     job = validated(
         Job,
         {
@@ -106,7 +113,7 @@ def create(
     )
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        folder.mkdir()
+        folder.mkdir(exist_ok=again)
     except OSError as error:
         if isinstance(error, FileExistsError) and folder.parent.is_dir():
             raise SegToolkitError(

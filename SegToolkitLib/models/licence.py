@@ -53,8 +53,8 @@ def ensure_accepted(
         raise SegToolkitError(
             "licence-not-accepted",
             terms_text(card),
-            "If you accept these terms, run the command with --accept-licence"
-            " (from Python: from_model(..., accept_licence=True)); you are asked once.",
+            "If you accept these terms, run the command with --accept-licence (from Python, with the model's"
+            " card: SegToolkitLib.models.licence.ensure_accepted(card, accept=True)); you are asked once.",
         )
     when = datetime.now(timezone.utc).isoformat(timespec="seconds")
     with suppress(SegToolkitError):

@@ -92,14 +92,17 @@ def run(
     """
     from SegToolkitLib.training.session import Resume, run_training
 
+    known = {name: preset.settings for name, preset in method.presets.items()} | dict(presets or {})
+    changes = [*options.set, *overrides]
+    given = options.dataset if method.needs_dataset else options.preset or options.config or changes
     resume: Resume = "must" if options.resume else "may" if options.start_or_resume else "no"
+    if resume == "may" and given and RunFolder(options.run).failed_at_start:
+        resume = "no"  # it is not held to what it failed with
     goes_on = options.resume or (resume == "may" and RunFolder(options.run).settings_file.exists())
     if options.dataset is None and method.needs_dataset and not goes_on:
         raise SegToolkitError(
             "no-dataset", "A new run needs a data set.", "Give --dataset, or go on with a run with --resume."
         )
-    known = {name: preset.settings for name, preset in method.presets.items()} | dict(presets or {})
-    changes = [*options.set, *overrides]
     settings = None
     if not goes_on:
         base = preset_of(known, options.preset or "published")

@@ -92,9 +92,19 @@ class RunFolder:
         """Write down the data's fingerprint: from now on the run is one that can only be resumed."""
         write_json(self.settings_file, {**self.settings(), "data": data})
 
+    @property
+    def begun(self) -> bool:
+        """Whether the folder holds a run that got as far as reading its data."""
+        return self.settings_file.exists() and self.settings().get("data", {}) is not None
+
+    @property
+    def failed_at_start(self) -> bool:
+        """Whether its run failed before it had read its data: there is nothing to go on with."""
+        return not self.begun and [event["t"] for event in self.events()][-1:] == ["error"]
+
     def refuse_existing(self) -> None:
-        """Raise SegToolkitError if the folder already holds a run that got as far as reading its data."""
-        if self.settings_file.exists() and self.settings().get("data", {}) is not None:
+        """Raise SegToolkitError if the folder already holds a run that has begun."""
+        if self.begun:
             raise SegToolkitError(
                 "run-exists",
                 f"{self.path} already holds a run.",

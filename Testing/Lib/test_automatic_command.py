@@ -237,12 +237,53 @@ def test_a_folder_means_its_volumes_or_itself(place: Path) -> None:
     (place / "in" / "readme.txt").write_text("x")
     (place / "dicom").mkdir()
     (place / "dicom" / "IM0001").write_text("x")
-    assert [p.name for p in find_images([place / "in", place / "dicom", place / "in" / "a.nii.gz"])] == [
-        "a.nii.gz",
-        "b_0000.nii.gz",
-        "c.nrrd",
-        "dicom",
-    ]
+    images, left_out = find_images([place / "in", place / "dicom", place / "in" / "a.nii.gz"])
+    assert [p.name for p in images] == ["a.nii.gz", "b_0000.nii.gz", "c.nrrd", "dicom"]
+    assert left_out == []
+
+
+LABEL_MAPS = ["a-label.nrrd", "a.Mask.nii.gz", "a-uncertainty.nrrd", "b.nii.gz", "label_1.mha", "x seg02.nii"]
+
+
+def test_label_maps_of_a_folder_are_left_out_unless_they_are_named(place: Path) -> None:
+    for name in (*LABEL_MAPS, "unmasked.nrrd", "segment.nrrd"):
+        write(image(), place / "in" / name)
+    images, left_out = find_images([place / "in", place / "in" / "label_1.mha"])
+    assert sorted(p.name for p in left_out) == sorted({*LABEL_MAPS} - {"label_1.mha"})
+    assert {p.name for p in images} == {
+        *("a.nii.gz", "b_0000.nii.gz", "c.nrrd", "unmasked.nrrd", "segment.nrrd", "label_1.mha")
+    }
+
+
+def test_label_maps_that_are_left_out_are_told_and_segmented_where_they_are_named(place: Path) -> None:
+    (place / "in" / "c.nrrd").unlink()
+    write(image(), place / "in" / "a_seg.nii.gz")
+    ear = Ear()
+    outputs = run(place, "-i", place / "in", "-o", place / "out", ear=ear)
+    assert len(outputs["results"]) == 2
+    assert [text for text in ear.warnings if "a_seg.nii.gz" in text] == ear.warnings
+    run(place, "-i", place / "in" / "a_seg.nii.gz", "-o", place / "out")
+    assert (place / "out" / "a_seg.seg.nrrd").exists()
+
+
+def test_results_among_their_images_are_not_segmented_the_next_time(place: Path) -> None:
+    (place / "in" / "c.nrrd").unlink()
+    (place / "in" / "a.nii.gz").unlink()
+    words = ["-i", place / "in", "-o", place / "in", "--format", ".nii.gz"]
+    assert len(run(place, *words)["results"]) == 1
+    before = (place / "in" / "b.nii.gz").read_bytes()
+    assert run(place, *words)["skipped"] == [str(place / "in" / "b.nii.gz")]
+    # It could as well be the outline of a person.
+    assert refused(place, *words, "--overwrite").code == "would-overwrite"
+    assert (place / "in" / "b.nii.gz").read_bytes() == before
+
+
+def test_a_folder_of_label_maps_alone_holds_nothing_to_segment(place: Path) -> None:
+    write(image(), place / "labels" / "mask_1.nii.gz")
+    error = refused(place, "-i", place / "labels", "-o", place / "out")
+    assert error.code == "no-image"
+    assert "mask_1.nii.gz" in error.message
+    assert "-i FILE" in error.hint
 
 
 def test_the_program_knows_the_verb_of_every_such_method(place: Path) -> None:

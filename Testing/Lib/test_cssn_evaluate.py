@@ -77,6 +77,23 @@ def test_results_that_equal_their_references_score_one_by_every_protocol(
     assert set(results_of(tmp_path / "generic")["dice_percent"]) == {"label 1", "label 5", "label 13", "mean"}
 
 
+def test_organs_without_a_reference_are_told_and_noted_and_change_no_number(
+    references: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = write(tmp_path / "found", c1=labels(), c2=labels(2), c3=labels(2))
+    given = ("--reference", str(references), "--results", str(found))
+    assert evaluated(tmp_path / "flare", *given, "--protocol", "flare22") == 0
+    (note,) = results_of(tmp_path / "flare")["notes"]
+    assert f"Warning: {note}" in capsys.readouterr().err
+    assert "duodenum" in note
+    assert "liver" not in note
+    assert "all 3 cases" in note
+    assert results_of(tmp_path / "flare")["dice_percent"]["duodenum"] == 100.0
+    assert evaluated(tmp_path / "generic", *given) == 0
+    assert results_of(tmp_path / "generic")["notes"] == []
+    assert "Warning" not in capsys.readouterr().err
+
+
 def test_means_are_over_organs_then_cases_and_each_case_has_a_row(references: Path, tmp_path: Path) -> None:
     found = write(tmp_path / "found", c1_0000=labels(), c2=labels(2), c3=labels(2))
     out = tmp_path / "out"

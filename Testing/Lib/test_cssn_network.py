@@ -118,6 +118,35 @@ def test_fresh_weights_are_normal_with_the_gain_of_relu_over_the_inputs(kind: st
             assert value.abs().max() > 2.5 * value.std(), key
 
 
+@pytest.mark.parametrize(
+    ("kind", "stages", "size", "words", "mended"),
+    [
+        ("efficient", 5, (32, 64, 128), "z must be at least 64", (64, 64, 128)),
+        (
+            "efficient",
+            5,
+            (16, 32, 64),
+            "z, y must be at least 64, one of z, y, x at least 128",
+            (64, 64, 128),
+        ),
+        ("efficient", 4, (32, 32, 32), "one of z, y, x must be at least 64", (64, 32, 32)),
+        ("unet", 5, (16, 16, 16), "one of z, y, x must be at least 32", (32, 16, 16)),
+    ],
+)
+def test_a_size_that_is_too_small_is_told_with_the_smallest_that_will_do(
+    kind: str, stages: int, size: tuple[int, ...], words: str, mended: tuple[int, ...]
+) -> None:
+    network = {"kind": kind, "channels": [2] * stages, "blocks": [1] * (stages - 1)}
+    with pytest.raises(ValueError, match="too little at the deepest stage") as caught:
+        StagePlan.model_validate({"network": network, "size": size})
+    assert f": {words}" in str(caught.value)
+    StagePlan.model_validate({"network": network, "size": mended})
+    for axis, step in ((axis, 2 ** (stages - 1)) for axis in range(3) if mended[axis] > size[axis]):
+        less = tuple(n - step * (i == axis) for i, n in enumerate(mended))
+        with pytest.raises(ValueError, match="deepest stage"):
+            StagePlan.model_validate({"network": network, "size": less})
+
+
 def test_the_weights_of_a_fine_network_serve_other_sizes() -> None:
     small = build_network(plan("efficient", WIDTHS[:4]), 3, seed=1)
     large = build_network(plan("efficient", WIDTHS[:4], times=2), 3)

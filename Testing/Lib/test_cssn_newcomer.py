@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -195,6 +196,17 @@ def test_a_choice_that_makes_no_sense_names_the_number(
 ) -> None:
     assert main(["select-unlabeled", "cssn", "--run", "r", "--out", "t.csv", option, value]) == 1
     assert told in capsys.readouterr().err
+
+
+def test_a_share_is_refused_by_the_rule_that_knows_none(capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["select-unlabeled", "cssn", "--run", "r", "--out", "t.csv", "--rule", "sibling", "--json"]
+    assert main([*words, "--keep", "0.1"]) == 1
+    error = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert error["code"] == "bad-choice"
+    assert "sibling" in error["text"]
+    assert "--count" in error["hint"]
+    assert main(words) == 1
+    assert json.loads(capsys.readouterr().out.splitlines()[-1])["code"] == "no-run"
 
 
 def test_one_model_alone_is_refused_at_once(capsys: pytest.CaptureFixture[str]) -> None:

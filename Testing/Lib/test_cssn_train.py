@@ -15,6 +15,7 @@ from cssn_cases import Heard, made_case, made_dataset, tiny, trained
 from SegToolkitLib.cli import main
 from SegToolkitLib.dataset.dataset import Dataset
 from SegToolkitLib.errors import SegToolkitError
+from SegToolkitLib.jobs.status import status
 from SegToolkitLib.methods.cssn.data import Sample
 from SegToolkitLib.methods.cssn.loss import segmentation_loss
 from SegToolkitLib.methods.cssn.plan import ModelPlan
@@ -285,6 +286,23 @@ def test_what_is_missing_is_said(dataset: Dataset, tmp_path: Path) -> None:
     lonely = tiny("data.fold=null", "data.unlabelled=[]")
     trained(dataset, tmp_path / "lonely", lonely, heard)
     assert "There are no unlabelled images" in " ".join(heard.warnings)
+
+
+@pytest.mark.parametrize("how", [[], ["--start-or-resume"]], ids=["start", "start or resume"])
+def test_a_run_that_found_too_few_cases_is_begun_again_with_more(
+    dataset: Dataset, tmp_path: Path, how: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    made_dataset(tmp_path / "few", labelled=1, unlabelled=0)
+    (tmp_path / "tiny.json").write_text(tiny("optimiser.epochs=1").model_dump_json())
+    words = ["train", "cssn", "--run", str(tmp_path / "run"), "--device", "cpu", *how]
+    words += ["--config", str(tmp_path / "tiny.json"), "--place", f"cache={tmp_path / 'cache'}"]
+    assert main([*words, "--dataset", str(tmp_path / "few")]) == 1
+    assert "cannot be cut into" in capsys.readouterr().err
+    assert status(tmp_path / "run").state == "failed"
+    assert main([*words, "--dataset", str(dataset.folder), "--seed", "5"]) == 0
+    kept = RunFolder(tmp_path / "run").settings()
+    assert (kept["settings"]["seed"], kept["start"]["dataset"]) == (5, str(dataset.folder))
+    assert main([*words, "--dataset", str(dataset.folder)]) == 1, "a run that has read its data stays"
 
 
 def test_a_selection_leaves_images_out(dataset: Dataset, tmp_path: Path) -> None:

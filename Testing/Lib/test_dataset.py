@@ -170,6 +170,26 @@ def test_a_description_elsewhere_leads_to_its_folder(tmp_path: Path) -> None:
         Dataset.open(tmp_path / "data")
 
 
+def test_a_description_without_its_volumes_asks_for_their_folder_first(tmp_path: Path) -> None:
+    (tmp_path / "about").mkdir()
+    (tmp_path / "empty").mkdir()
+    description = tmp_path / "about" / "tiny.json"
+    description.write_text(json.dumps(FACTS))
+    told = {}
+    for folder in (None, tmp_path / "empty"):
+        with pytest.raises(SegToolkitError, match="fits the image pattern") as caught:
+            _ = Dataset.open(description, folder).cases
+        told[folder] = caught.value.hint
+    assert told[None].startswith("Give the folder of the volumes first: --data FOLDER")
+    assert "image_pattern" in told[None]
+    assert "--data FOLDER" not in told[tmp_path / "empty"]
+    assert "image_pattern" in told[tmp_path / "empty"]
+    description.write_text(json.dumps({**FACTS, "folder": "../gone"}))
+    with pytest.raises(SegToolkitError, match="which is no folder") as caught:
+        Dataset.open(description)
+    assert "--data FOLDER" in caught.value.hint
+
+
 def test_a_channel_is_chosen_by_name(tmp_path: Path) -> None:
     names = ["image_1_t1.nii.gz", "image_1_t2.nii.gz", "label_1.nii.gz"]
     folder_of(tmp_path, names, image_pattern="image_{id}_{channel}.nii.gz", channel="t2")

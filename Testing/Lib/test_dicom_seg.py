@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import highdicom as hd
 import numpy as np
@@ -16,6 +17,7 @@ from SegToolkitLib.anatomy import terminology_of
 from SegToolkitLib.cli import main
 from SegToolkitLib.dicom_seg import Algorithm, write_dicom_seg
 from SegToolkitLib.errors import SegToolkitError
+from SegToolkitLib.models.store import ModelStore
 from SegToolkitLib.volume import (
     Grid,
     Reorient,
@@ -28,6 +30,7 @@ from SegToolkitLib.volume import (
     write_volume,
 )
 from SegToolkitLib.volume.segmentation_writer import UNSPECIFIED_TERM
+from test_models_card import make_card
 from volume_cases import rotation
 from worker_driver import Worker
 
@@ -338,6 +341,44 @@ def test_the_command_line_writes_a_label_map_of_a_folder_with_two_series(tmp_pat
     kidney = hd.seg.segread(out).SegmentSequence[0]
     assert _term(kidney.SegmentedPropertyTypeCodeSequence) == "SCT^64033007^Kidney"
     assert kidney.SegmentAlgorithmName == "by hand"
+
+
+def test_labels_that_nobody_named_keep_what_they_are_called_and_are_told(tmp_path, capsys, monkeypatch):
+    make_series(tmp_path / "series", AXIAL)
+    labels = as_read(tmp_path / "series")
+    write_volume(labels, tmp_path / "labels.nii.gz")
+    write_segmentation(Segmentation(labels, SEGMENTS), tmp_path / "labels.seg.nrrd")
+    card = make_card(labels=[{"value": 3, "name": "left kidney"}, {"value": 7, "name": "spleen"}])
+    monkeypatch.setattr(ModelStore, "find", lambda self, name: SimpleNamespace(card=card))
+
+    def names(file: str, *words: str) -> list[str]:
+        out = ["--series", str(tmp_path / "series"), "--out", str(tmp_path / "o.dcm"), "--json"]
+        assert main(["dicom-seg", str(tmp_path / file), *out, *words]) == 0
+        lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+        told.append(" ".join(line["text"] for line in lines if line["t"] == "warning"))
+        return lines[-1]["outputs"]["segments"]
+
+    told: list[str] = []
+    assert names("labels.nii.gz", "--names", "3=left kidney") == ["left kidney", "Segment 7"]
+    assert "Segment 7" in told[-1]
+    assert "left kidney" not in told[-1]
+    assert names("labels.nii.gz", "--names", "3=tumour", "--model", "m") == ["tumour", "spleen"]
+    assert names("labels.seg.nrrd", "--names", "3=tumour") == ["tumour", "seam"]
+    assert told[1:] == ["", ""]
+    assert names("labels.nii.gz") == ["Segment 3", "Segment 7"]
+    assert "Segment 3, Segment 7" in told[-1]
+
+
+def test_a_name_for_a_value_that_is_not_there_is_refused_with_those_that_are(tmp_path, capsys):
+    make_series(tmp_path / "series", AXIAL)
+    write_volume(as_read(tmp_path / "series"), tmp_path / "labels.nii.gz")
+    words = ["--series", str(tmp_path / "series"), "--out", str(tmp_path / "o.dcm"), "--names", "1=liver,3=x"]
+    assert main(["dicom-seg", str(tmp_path / "labels.nii.gz"), *words, "--json"]) == 1
+    error = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert error["code"] == "unknown-structure"
+    assert "1 (liver)" in error["text"]
+    assert "3, 7" in error["hint"]
+    assert not (tmp_path / "o.dcm").exists()
 
 
 def test_the_command_line_keeps_what_a_seg_nrrd_says(tmp_path):

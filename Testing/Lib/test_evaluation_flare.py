@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from SegToolkitLib.errors import SegToolkitError
+from SegToolkitLib.evaluation.absent import notes_on_absent
 from SegToolkitLib.evaluation.flare import (
     FLARE21,
     FLARE22,
@@ -76,6 +77,23 @@ def test_the_only_slice_of_a_truth_is_kept() -> None:
 def test_absent_organs(truth: int, found: int, expected: float, value: int) -> None:
     row = score(tube(value, 2, 8) * truth, tube(value, 2, 8) * found, value)
     assert (row.dsc, row.nsd) == (expected, expected)
+
+
+def test_organs_that_references_lack_are_told_with_the_rule_that_scores_them() -> None:
+    truth = tube(LIVER, 2, 8)
+    rows = [
+        row
+        for case, voxels in (("a", truth), ("b", truth + tube(SPLEEN, 9, 11)))
+        for row in score_case(case, voxels, voxels, SPACING, FLARE21)
+    ]
+    (note,) = notes_on_absent(rows, FLARE21)
+    assert "kidney and pancreas in all 2 cases, spleen in 1 of 2" in note
+    assert "flare21 counts an organ that reference and result both lack as 1" in note
+    assert "as 0" in note
+    whole = np.arange(1, 5, dtype=np.uint8).repeat(100).reshape(4, 10, 10)
+    assert notes_on_absent(score_case("a", whole, whole, SPACING, FLARE21), FLARE21) == []
+    protocol = generic({"liver": 1, "spleen": 3})
+    assert notes_on_absent(score_case("a", truth, truth, SPACING, protocol), protocol) == []
 
 
 def test_scores_are_rounded_to_four_digits_by_the_challenge_alone() -> None:

@@ -13,10 +13,11 @@ from typing import Any
 
 import pytest
 
-from jobs_helpers import own_home
+from jobs_helpers import own_home, until_state
 from SegToolkitLib.errors import SegToolkitError
 from SegToolkitLib.jobs.begin import begin, check_inputs
 from SegToolkitLib.jobs.job_file import runs_folder
+from SegToolkitLib.jobs.status import list_jobs
 from SegToolkitLib.training.method import Place
 
 METHOD: Any = SimpleNamespace(
@@ -79,6 +80,20 @@ def test_what_is_missing_is_refused_and_leaves_no_run(
 
 def test_a_method_that_reads_no_data_set_needs_none() -> None:
     check_inputs(SimpleNamespace(**{**vars(METHOD), "needs_dataset": False}), None, {})
+
+
+def test_a_job_that_failed_at_its_start_stays_in_the_list_until_its_name_is_begun_again() -> None:
+    method: Any = SimpleNamespace(**{**vars(METHOD), "needs_dataset": False})
+    begin(method, None, "a", None, {"stepz": 2})
+    folder = runs_folder() / "a"
+    until_state(folder, "failed")
+    assert [(one.name, one.state) for one in list_jobs()] == [("a", "failed")]
+    begin(method, None, "a", None, {"steps": 2, "fail_at": 2})
+    assert until_state(folder, "failed").step == 1
+    with pytest.raises(SegToolkitError) as refused:
+        begin(method, None, "a", None, {"steps": 2})
+    assert refused.value.code == "run-exists", "what it has computed is not thrown away"
+    assert json.loads((folder / "config.json").read_text())["fail_at"] == 2
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no such pipes")

@@ -84,6 +84,13 @@ def test_terms_that_are_not_accepted_stop_the_work(tmp_path: Path, ask: Person |
     assert not record.exists()
 
 
+def test_the_way_to_accept_from_python_is_that_of_every_method() -> None:
+    with pytest.raises(SegToolkitError) as caught:
+        ensure_accepted(a_card())
+    assert "from_model" not in caught.value.hint
+    assert "SegToolkitLib.models.licence.ensure_accepted(card, accept=True)" in caught.value.hint
+
+
 def test_accepting_by_argument_asks_nobody_and_is_remembered_at_home(tmp_path: Path, monkeypatch) -> None:
     for variable in ("HOME", "USERPROFILE"):
         monkeypatch.setenv(variable, str(tmp_path))

@@ -14,6 +14,7 @@ import torch
 
 from SegToolkitLib.errors import SegToolkitError
 from SegToolkitLib.events import Reporter
+from SegToolkitLib.jobs.status import status
 from SegToolkitLib.models.folder import load_state
 from SegToolkitLib.settings import load
 from SegToolkitLib.training.alive import holding
@@ -21,7 +22,7 @@ from SegToolkitLib.training.checkpoint import best_checkpoint, checkpoints, swee
 from SegToolkitLib.training.run_folder import RunFolder
 from SegToolkitLib.training.start import Start
 from SegToolkitLib.training.validation import Judge
-from toy_runs import ENVIRONMENT, StopAt, losses, run_toy, toy, toy_settings
+from toy_runs import ENVIRONMENT, StopAt, call, losses, run_toy, toy, toy_settings, train_words
 
 
 def events(folder: Path, kind: str) -> list[dict[str, Any]]:
@@ -230,6 +231,21 @@ def test_an_error_is_written_down_and_a_run_without_data_can_be_started_anew(tmp
     assert run_toy(tmp_path)
     with pytest.raises(SegToolkitError, match="already holds a run"):
         run_toy(tmp_path)
+
+
+@pytest.mark.parametrize("how", [[], ["--start-or-resume"]], ids=["start", "start or resume"])
+def test_a_command_whose_run_failed_at_its_start_can_be_mended_and_repeated(
+    tmp_path: Path, how: list[str]
+) -> None:
+    words = [*train_words(tmp_path / "run", "steps=2"), *how]
+    failed = call(*words, "--dataset", str(tmp_path / "nowhere"), check=False)
+    assert failed.returncode == 1
+    assert "nowhere is no data set" in failed.stderr
+    assert status(tmp_path / "run").state == "failed"
+    call(*words, "--set", "steps=3")
+    content = json.loads((tmp_path / "run" / "settings.json").read_text())
+    assert (content["steps"], content["start"]["dataset"]) == (3, None)
+    assert status(tmp_path / "run").state == "finished"
 
 
 def test_a_file_that_a_run_began_with_has_to_be_the_same_until_the_first_checkpoint(tmp_path: Path) -> None:

@@ -80,11 +80,17 @@ class StagePlan(Settings):
         multiple = 2 ** (len(self.network.channels) - 1)
         if any(n % multiple for n in self.size):
             raise ValueError(f"each number of the size {self.size} must be a multiple of {multiple}")
-        deepest = [n // multiple for n in self.size]
-        least = [max(1, n // 4) for n in deepest] if self.network.kind == "efficient" else deepest
-        # Instance norm needs more than one voxel in every map, the smallest of the context block included.
-        if least[0] * least[1] * least[2] < 2 or (self.network.kind == "efficient" and min(deepest) < 4):
-            raise ValueError(f"the size {self.size} leaves too little at the deepest stage; choose a larger")
+        # Instance norm needs more than one voxel in every map, the smallest of the context block (a quarter
+        # of the deepest stage) included: one voxel along every axis, and two along one of them.
+        least = 4 * multiple if self.network.kind == "efficient" else multiple
+        short = [axis for axis, n in zip("zyx", self.size, strict=True) if n < least]
+        needs = [f"{', '.join(short)} must be at least {least}"] if short else []
+        if max(self.size) < 2 * least:
+            needs.append(f"one of z, y, x {'' if short else 'must be '}at least {2 * least}")
+        if needs:
+            raise ValueError(
+                f"the size {self.size} leaves too little at the deepest stage: {', '.join(needs)}"
+            )
         return self
 
 

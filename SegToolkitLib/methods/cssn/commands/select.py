@@ -61,7 +61,7 @@ def _add_arguments(parser: ArgumentParser) -> None:
         default="best",
         help="best: a share or number; sibling: complete, reliability above 0.9, at most 1000",
     )
-    parser.add_argument("--keep", type=float, metavar="SHARE", help="share to keep (default: 0.1)")
+    parser.add_argument("--keep", type=float, metavar="SHARE", help="share to keep (rule best; default: 0.1)")
     parser.add_argument("--count", type=count, metavar="N", help="number to keep at most")
     parser.add_argument("--min-reliability", type=float, metavar="R", help="keep none below (sibling: up to)")
     parser.add_argument(
@@ -82,6 +82,12 @@ def _run(options: Namespace, reporter: Reporter) -> dict[str, object]:
             "table-exists",
             f"{options.out} is there already, and may have been edited.",
             "Give --overwrite, or another name with --out.",
+        )
+    if options.rule == "sibling" and options.keep is not None:
+        raise SegToolkitError(
+            "bad-choice",
+            "The rule sibling keeps what is reliable enough; it knows no share (--keep).",
+            "Leave out --keep, limit the number with --count, or take --rule best.",
         )
     share = KEEP_SHARE if options.keep is None else options.keep
     choice = Choice(options.rule, share, options.count, options.min_reliability)
