@@ -3,7 +3,6 @@
 import sys
 from pathlib import Path
 
-import qt
 from slicer.i18n import tr as _
 from slicer.i18n import translate
 from slicer.ScriptedLoadableModule import (
@@ -126,8 +125,10 @@ class SegToolkitAutoSegmentLogic(ScriptedLoadableModuleLogic):
         Raises:
             SegToolkitGui.Errors.UserError: the worker could not tell.
         """
+        from SegToolkitGui.run.Waiting import answer
+
         if not self.session.models:
-            self._wait(self.session.askModels)
+            answer(self.session.askModels)
         return self.session.usableModels()
 
     def process(
@@ -170,7 +171,8 @@ class SegToolkitAutoSegmentLogic(ScriptedLoadableModuleLogic):
 
         Returns:
             The run (SegToolkitGui.autosegment.Run.AutoSegmentRun): ``results`` hold node IDs, segment IDs,
-            the rows of the table and times; ``failures`` what did not work; ``tableId`` the table.
+            the rows of the table and times; ``failures`` what did not work; ``tableId`` the table. A volume
+            in which nothing was found gets no new segmentation: its ``segmentationId`` is "".
 
         Raises:
             SegToolkitGui.Errors.UserError: the inputs cannot be used, or (when waiting) the run failed
@@ -227,6 +229,7 @@ class SegToolkitAutoSegmentLogic(ScriptedLoadableModuleLogic):
         """
         from SegToolkitGui.autosegment import Arguments
         from SegToolkitGui.autosegment.Compare import CompareSettings
+        from SegToolkitGui.run.Waiting import follow
 
         Arguments.node(reference, Arguments.SEGMENTATION, "reference")
         Arguments.node(segmentation, Arguments.SEGMENTATION, "segmentation")
@@ -238,23 +241,13 @@ class SegToolkitAutoSegmentLogic(ScriptedLoadableModuleLogic):
             volumeId=volume.GetID() if volume is not None else "",
             toleranceMm=Arguments.number(toleranceMm, "toleranceMm"),
         )
-        return self._follow(self.runner.compare(settings), waitForCompletion, eventCallback)
+        return follow(self.runner.compare(settings), waitForCompletion, eventCallback)
 
     def start(self, settings, waitForCompletion=False, eventCallback=None):
         """Begin a run with complete settings (AutoSegmentSettings); see :meth:`process`."""
-        return self._follow(self.runner.start(settings), waitForCompletion, eventCallback)
+        from SegToolkitGui.run.Waiting import follow
 
-    def _follow(self, run, waitForCompletion, eventCallback):
-        if eventCallback is not None:
-            run.progressed.connect(
-                lambda phase, step, total: eventCallback(
-                    {"t": "progress", "phase": phase, "step": step, "total": total}
-                )
-            )
-            run.logged.connect(lambda text: eventCallback({"t": "log", "text": text}))
-        if waitForCompletion:
-            self.waitFor(run)
-        return run
+        return follow(self.runner.start(settings), waitForCompletion, eventCallback)
 
     def waitFor(self, run):
         """Wait until a run is over, while the application goes on handling events.
@@ -262,32 +255,9 @@ class SegToolkitAutoSegmentLogic(ScriptedLoadableModuleLogic):
         Raises:
             SegToolkitGui.Errors.UserError: it failed or was cancelled.
         """
-        from SegToolkitGui.Errors import UserError
+        from SegToolkitGui.run.Waiting import waitFor
 
-        loop = qt.QEventLoop()
-        run.finished.connect(lambda _run: loop.quit())
-        if not run.over:
-            loop.exec()
-        if run.error is not None:
-            raise run.error
-        if run.state.value != "done":
-            raise UserError("cancelled", _("The run was cancelled."))
-
-    def _wait(self, ask):
-        """Ask the worker and wait for its answer."""
-        loop, answers = qt.QEventLoop(), []
-
-        def finished(outputs, error):
-            answers.append((outputs, error))
-            loop.quit()
-
-        ask(finished)
-        if not answers:
-            loop.exec()
-        outputs, error = answers[0]
-        if error is not None:
-            raise error
-        return outputs
+        waitFor(run)
 
     def undo(self):
         """Take the last result back; returns what was done, in a sentence."""

@@ -3,7 +3,6 @@
 import sys
 from pathlib import Path
 
-import qt
 from slicer.i18n import tr as _
 from slicer.i18n import translate
 from slicer.ScriptedLoadableModule import (
@@ -225,17 +224,9 @@ class SegToolkitFewShotLogic(ScriptedLoadableModuleLogic):
 
     def start(self, settings, waitForCompletion=False, eventCallback=None):
         """Begin a run with complete settings (RunSettings); see :meth:`process`."""
-        run = self.runner.start(settings)
-        if eventCallback is not None:
-            run.progressed.connect(
-                lambda phase, step, total: eventCallback(
-                    {"t": "progress", "phase": phase, "step": step, "total": total}
-                )
-            )
-            run.logged.connect(lambda text: eventCallback({"t": "log", "text": text}))
-        if waitForCompletion:
-            self.waitFor(run)
-        return run
+        from SegToolkitGui.run.Waiting import follow
+
+        return follow(self.runner.start(settings), waitForCompletion, eventCallback)
 
     def waitFor(self, run):
         """Wait until a run is over, while the application goes on handling events.
@@ -243,16 +234,9 @@ class SegToolkitFewShotLogic(ScriptedLoadableModuleLogic):
         Raises:
             SegToolkitGui.Errors.UserError: it failed or was cancelled.
         """
-        from SegToolkitGui.Errors import UserError
+        from SegToolkitGui.run.Waiting import waitFor
 
-        loop = qt.QEventLoop()
-        run.finished.connect(lambda _run: loop.quit())
-        if not run.over:
-            loop.exec()
-        if run.error is not None:
-            raise run.error
-        if run.state.value != "done":
-            raise UserError("cancelled", _("The run was cancelled."))
+        waitFor(run)
 
     def undo(self):
         """Take the last result back; returns what was done, in a sentence."""

@@ -80,6 +80,15 @@ class ModelSession(SessionBase):
         """Why nothing can be computed here, in a sentence; "" if nothing is known against it."""
         return self.environmentProblem or self.modelsProblem
 
+    @property
+    def noModels(self) -> str:
+        """Why there is no model to choose from yet, in a sentence; "" once they are known."""
+        if self.models:
+            return ""
+        if self.workerState != "off":
+            return _("Models are being looked up...")
+        return _("No model could be looked up: see the log.")
+
     def wake(self) -> None:
         """Ask what is not known yet, unless the question is under way or has failed."""
         if not self.models and self.mayAsk("models"):

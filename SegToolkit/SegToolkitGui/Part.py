@@ -2,7 +2,7 @@
 
 
 class Part:
-    """A part of the panel; ``loading`` keeps programmatic changes from being taken for the person's."""
+    """A part of the panel."""
 
     def __init__(self, panel) -> None:
         self.panel = panel
@@ -19,3 +19,7 @@ class Part:
 
     def tearDown(self) -> None:
         """The panel ends."""
+
+    def _free(self) -> bool:
+        """Whether a widget's change is the person's, and no refresh's or coming scene's."""
+        return not self.panel.refreshing and self.panel.parameters is not None

@@ -1,14 +1,22 @@
-"""What scripts hand to the logic, checked: a mistake is told in a sentence."""
+"""What scripts hand to the logic, checked: organs, beside what every module takes."""
 
 from __future__ import annotations
 
-import math
 import operator
 
 from slicer.i18n import tr as _
 
-from SegToolkitGui.fewshot.Arguments import SEGMENTATION, VOLUME, callback, node, text, texts, volumes
-from SegToolkitGui.fewshot.Arguments import _wrong as wrong
+from SegToolkitGui.run.Arguments import (
+    SEGMENTATION,
+    VOLUME,
+    callback,
+    node,
+    number,
+    text,
+    texts,
+    volumes,
+    wrong,
+)
 
 __all__ = ["SEGMENTATION", "VOLUME", "callback", "node", "number", "organs", "text", "texts", "volumes"]
 
@@ -26,14 +34,3 @@ def organs(value) -> list[str | int]:
         return [one if isinstance(one, str) else operator.index(one) for one in several]  # numpy's as well
     except TypeError:
         raise wrong("organs", _("a list of names or label values"), value) from None
-
-
-def number(value, argument: str) -> float:
-    """A finite number."""
-    try:
-        found = float(value)
-    except (TypeError, ValueError):
-        found = math.nan
-    if not math.isfinite(found):
-        raise wrong(argument, _("a number"), value)
-    return found

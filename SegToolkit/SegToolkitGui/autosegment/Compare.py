@@ -10,8 +10,8 @@ from slicer.i18n import tr as _
 
 from SegToolkitGui import Paths
 from SegToolkitGui.autosegment import CompareCharts
-from SegToolkitGui.fewshot.Run import FewShotRun
-from SegToolkitGui.fewshot.States import State
+from SegToolkitGui.run.SceneRun import SceneRun
+from SegToolkitGui.run.States import State
 from SegToolkitGui.scene import Geometry, LabelMapExport, Placement, TableNodes
 
 
@@ -76,7 +76,7 @@ def referenceVolume(segmentationNode):
     return volume if volume is not None and volume.GetImageData() is not None else None
 
 
-class CompareRun(FewShotRun):
+class CompareRun(SceneRun):
     """A comparison under way; signals and states are those of every run.
 
     Attributes:
@@ -85,6 +85,8 @@ class CompareRun(FewShotRun):
         notes: sentences, such as which organs have no partner.
         tableId: MRML ID of the table; chartIds: of its charts, "agreement" and "distance".
     """
+
+    goneHint = _("Nothing was compared; choose what to compare and start again.")
 
     def __init__(self, session, settings: CompareSettings) -> None:
         super().__init__(session, settings)
@@ -103,8 +105,7 @@ class CompareRun(FewShotRun):
                 request[name] = str(path)
                 request[f"{name}_names"] = yield from self._exportedLabels(nodeId, volumeId, path)
             self._enter(State.RUNNING)
-            ask = self._session.client.request
-            outputs = yield from self._wait(lambda answered: ask("compare", request, self._onEvent, answered))
+            outputs = yield from self._asked("compare", request)
         finally:
             Paths.removeFolder(folder)
         self._enter(State.IMPORTING)

@@ -9,8 +9,8 @@ from SegToolkitGui.autosegment import CompareCharts
 from SegToolkitGui.autosegment.ChartView import ChartView
 from SegToolkitGui.autosegment.Compare import CompareSettings
 from SegToolkitGui.autosegment.TableView import TableView
-from SegToolkitGui.fewshot.States import State
 from SegToolkitGui.Part import Part
+from SegToolkitGui.run.States import State
 
 
 class ComparePart(Part):
@@ -67,9 +67,6 @@ class ComparePart(Part):
             widget.setVisible(there)
 
     # What the person does
-
-    def _free(self) -> bool:
-        return not self.panel.refreshing and self.panel.parameters is not None
 
     def onReference(self, node) -> None:
         """Another reference."""

@@ -77,7 +77,8 @@ class DicomSegPart:
         session, run = self._panel.session, self._panel.runner.withResults
         node, volume = self._nodes()
         # The button falls back on the chosen output, which a person may have outlined.
-        made = run is not None and node is not None and node.GetID() == run.results[-1].segmentationId
+        ids = [one.segmentationId for one in run.results] if run is not None else []
+        made = node is not None and node.GetID() in ids
         model = session.find(run.settings.model) if made else None
         export = DicomSegExport.DicomSegExport(
             session.client, session.folder, node, volume, path, algorithm=model["title"] if model else ""

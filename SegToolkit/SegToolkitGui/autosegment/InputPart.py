@@ -34,9 +34,6 @@ class InputPart(Part):
         ui.inputSelector.setEnabled(not busy)
         ui.moreSelector.setEnabled(not busy)
 
-    def _free(self) -> bool:
-        return not self.panel.refreshing and self.panel.parameters is not None
-
     def onInput(self, node) -> None:
         """Another volume."""
         if self._free():

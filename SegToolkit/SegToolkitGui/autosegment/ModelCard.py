@@ -14,12 +14,6 @@ def searched(model: dict) -> str:
     return " ".join(texts).casefold()
 
 
-def needsAcceptance(model: dict) -> bool:
-    """Whether the terms have to be accepted before the model is used."""
-    licence = model["licence"]
-    return not licence["permissive"] and not licence["accepted"]
-
-
 def html(model: dict) -> str:
     """The facts that count, and behind "Show details..." all the rest."""
     licence = model["licence"]

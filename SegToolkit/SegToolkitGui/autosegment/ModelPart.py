@@ -5,19 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 
 import qt
-import slicer
 from slicer.i18n import tr as _
 
 from SegToolkitGui.autosegment import ModelCard
 from SegToolkitGui.autosegment.TableView import fitHeight
 from SegToolkitGui.Errors import UserError
-from SegToolkitGui.Part import Part
+from SegToolkitGui.ModelPartBase import ModelPartBase
+from SegToolkitGui.run import Terms
 
 NAME = qt.Qt.UserRole
 CHECKPOINTS = (".pth", ".pt")
 
 
-class ModelPart(Part):
+class ModelPart(ModelPartBase):
     """The list of models and the card of the chosen one."""
 
     def __init__(self, panel) -> None:
@@ -29,24 +29,9 @@ class ModelPart(Part):
         ui.modelList.connect("currentRowChanged(int)", self.onChosen)
         ui.acceptButton.connect("clicked(bool)", panel.guarded(self.onAccept))
         ui.modelCard.setOpenExternalLinks(True)
-        self._menu = qt.QMenu(ui.addModelButton)
-        choices = [
-            (_("Model folder..."), self.onAddFolder),
-            (_("Zip file of a model..."), self.onAddZip),
-            (_("Checkpoints of the authors' code..."), self.onAddCheckpoint),
-        ]
-        self._actions = []
-        for text, slot in choices:
-            action = qt.QAction(text, self._menu)
-            action.connect("triggered(bool)", panel.guarded(slot))
-            self._menu.addAction(action)
-            self._actions.append(action)
-        ui.addModelButton.setMenu(self._menu)
-        panel.session.modelsChanged.connect(panel.changed)
-
-    def tearDown(self) -> None:
-        """Let go of the session."""
-        self.panel.session.modelsChanged.disconnect(self.panel.changed)
+        self._offer(_("Model folder..."), self.onAddFolder)
+        self._offer(_("Zip file of a model..."), self.onAddZip)
+        self._offer(_("Checkpoints of the authors' code..."), self.onAddCheckpoint)
 
     # Showing
 
@@ -89,7 +74,7 @@ class ModelPart(Part):
             self._card = card
             ui.modelCard.setCollapsibleHtml(card)
         ui.modelCard.setVisible(bool(card))
-        open_ = model is not None and ModelCard.needsAcceptance(model)
+        open_ = model is not None and Terms.needed(model)
         ui.acceptButton.setVisible(open_)
         ui.acceptButton.setEnabled(open_ and not busy)
 
@@ -112,29 +97,12 @@ class ModelPart(Part):
         models = self.panel.session.listedModels()
         if self.panel.refreshing or self.panel.parameters is None or not 0 <= row < len(models):
             return
-        chosen = models[row]
-        if not chosen["usable"]:
-            self.panel.tell(UserError("bad-model", chosen["problem"], _("Choose another model.")))
-        else:
-            self.take(chosen["name"])
-        self.panel.changed()
-
-    def take(self, name: str) -> None:
-        """Make a model the scene's, and this machine's."""
-        self.panel.parameters.model = name
-        self.panel.session.machine.model = name
-
-    def accepted(self, model: dict) -> bool:
-        """Show a model's terms and ask; whether they were accepted."""
-        licence = model["licence"]
-        question = _("The model {title} may be used under these terms ({name}):\n\n{summary}\n\nAccept them?")
-        text = question.format(title=model["title"], name=licence["name"], summary=licence["summary"])
-        return bool(slicer.util.confirmOkCancelDisplay(text, _("Terms of the model")))
+        self._choose(models[row])
 
     def onAccept(self) -> None:
         """Read the terms and accept them."""
         model = self.panel.currentModel()
-        if model is not None and self.accepted(model):
+        if model is not None and Terms.accepted(model):
             self.panel.session.acceptLicence(model["name"], self._onAccepted)
 
     def _onAccepted(self, _outputs, error) -> None:
@@ -143,19 +111,6 @@ class ModelPart(Part):
         self.panel.changed()
 
     # Adding
-
-    def onAddFolder(self) -> None:
-        """Add a model's folder."""
-        folder = qt.QFileDialog.getExistingDirectory(None, _("Folder of a model"), self._lastFolder())
-        if folder:
-            self.add(folder)
-
-    def onAddZip(self) -> None:
-        """Add a zip of a model."""
-        kinds = _("Models (*.zip)")
-        path = qt.QFileDialog.getOpenFileName(None, _("Zip file of a model"), self._lastFolder(), kinds)
-        if path:
-            self.add(str(path))
 
     def onAddCheckpoint(self) -> None:
         """Add the checkpoint of one stage, or of both together."""
@@ -182,19 +137,12 @@ class ModelPart(Part):
                 _("{count} files are chosen; a model has at most two stages.").format(count=1 + len(others)),
                 _("Choose the files of one model."),
             )
-        self.panel.session.machine.lastFolder = str(Path(path).parent)
-        body: dict = {"path": str(path), "replace": False}
+        more: dict = {}
         if Path(path).suffix.lower() in CHECKPOINTS:
-            body.update(automatic=True, options={"coarse": others[0]} if others else {})
-        self.panel.session.addModel(body, self._onAdded)
+            more = {"automatic": True, "options": {"coarse": others[0]} if others else {}}
+        self._add(path, **more)
 
     def _onAdded(self, outputs, error) -> None:
-        if error is not None:
-            self.panel.tell(error)
-        elif self.panel.parameters is not None:
-            self.take(outputs["name"])
+        super()._onAdded(outputs, error)
+        if error is None and self.panel.parameters is not None:
             self.panel.running.showMessage(_("Added the model {name}.").format(name=outputs["name"]))
-        self.panel.changed()
-
-    def _lastFolder(self) -> str:
-        return str(self.panel.session.machine.lastFolder or "")

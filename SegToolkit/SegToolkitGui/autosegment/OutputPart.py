@@ -65,9 +65,6 @@ class OutputPart(Part):
 
     # What the person does
 
-    def _free(self) -> bool:
-        return not self.panel.refreshing and self.panel.parameters is not None
-
     def onMode(self, index: int) -> None:
         """Another quality."""
         if self._free() and 0 <= index < len(self._modes):

@@ -1,8 +1,4 @@
-"""One run: volumes out to the worker, organs, tables and maps back into the scene.
-
-What runs of all modules have in common (pieces between which Qt turns, waiting for the worker, cancelling,
-what becomes of errors) is FewShotRun's.
-"""
+"""One run: volumes out to the worker, organs, tables and maps back into the scene."""
 
 from __future__ import annotations
 
@@ -17,9 +13,9 @@ from SegToolkitGui.autosegment import VolumesTable
 from SegToolkitGui.autosegment.AutoSegmentSettings import AutoSegmentSettings
 from SegToolkitGui.autosegment.Session import AutoSegmentSession
 from SegToolkitGui.Errors import UserError
-from SegToolkitGui.fewshot.Run import FewShotRun
-from SegToolkitGui.fewshot.SceneWatch import SceneWatch
-from SegToolkitGui.fewshot.States import State
+from SegToolkitGui.run.SceneWatch import SceneWatch
+from SegToolkitGui.run.SegmentRun import SegmentRun
+from SegToolkitGui.run.States import State
 from SegToolkitGui.scene import DicomDatabase, LabelLayers
 from SegToolkitGui.scene.Confidence import ConfidenceImport
 from SegToolkitGui.scene.ResultImport import OutputChoice, ResultImport
@@ -62,7 +58,8 @@ class VolumeResult:
 
     Attributes:
         name: of the volume.
-        volumeId, segmentationId: MRML IDs; segmentIds: organ -> segment ID, of those that were found.
+        volumeId, segmentationId: MRML IDs, "" where no organ was found and so no segmentation made.
+        segmentIds: organ -> segment ID, of those that were found.
         uncertaintyId: MRML ID of the uncertainty volume, or "".
         rows: {"name", "value", "voxels", "ml", "mean"} of each organ that was asked for; mean may be None.
         unit: of the mean, "HU" or "".
@@ -81,52 +78,39 @@ class VolumeResult:
     seconds: dict[str, float] = field(default_factory=dict)
 
 
-class AutoSegmentRun(FewShotRun):
-    """A run under way, over one volume or many.
+class AutoSegmentRun(SegmentRun):
+    """A run under way, over one volume or many; ``results`` holds a VolumeResult for each finished one.
 
-    One volume's failure does not end a run over several: ``failures`` holds it. The signals and ``state``,
-    ``error``, ``seconds`` are those of every run.
+    One volume's failure does not end a run over several: ``failures`` holds it.
 
     Attributes:
-        results: one VolumeResult for each finished volume.
         failures: (name of the volume, UserError).
         tableId: MRML ID of the table of volumes, or "".
     """
 
+    verb = "auto_segment"
+
     def __init__(self, session: AutoSegmentSession, settings: AutoSegmentSettings, undoStack=None) -> None:
         super().__init__(session, settings, undoStack)
-        self.results: list[VolumeResult] = []
         self.failures: list[tuple[str, UserError]] = []
         self.tableId = ""
         self._labels: list[int] | None = None
         self._gone: UserError | None = None
 
-    # The work, piece by piece: each yield lets the event loop turn
-
     def _work(self):
         yield from self._model()
         sources = [(nodeId, "") for nodeId in self.settings.volumeIds]
         sources += [("", uid) for uid in self.settings.series]
-        if self._undoStack is not None:
-            self._undoStack.begin()  # one step for the whole run, however many volumes
-        try:
+        with self._oneUndoStep():
             for number, (nodeId, uid) in enumerate(sources):
                 yield from self._one(nodeId, uid, number, len(sources))
-        finally:
-            if self._undoStack is not None:
-                self._undoStack.end()
         if self.failures and not self.results:
             raise self.failures[0][1]
 
     def _model(self):
         """Which model, and which of its labels; models are looked up if nobody has yet."""
-        session, settings = self._session, self.settings
-        if not session.models:
-            yield from self._wait(session.askModels)
-        settings.model = settings.model or session.defaultModel()
-        if not settings.model:
-            raise UserError("no-model", _("There is no automatic model."), _("Add one under Model."))
-        model = session.find(settings.model)
+        yield from self._chosenModel(_("There is no automatic model."))
+        settings, model = self.settings, self._session.find(self.settings.model)
         if model is not None:
             self._labels = settings.labelsIn(model)
         elif settings.organs is not None:  # the folder of a model outside the collection
@@ -151,24 +135,23 @@ class AutoSegmentRun(FewShotRun):
                 yield
                 nodeId = DicomDatabase.load(uid).GetID()
                 yield
-            yield from self._segmented([], nodeId, number)
+            yield from self._segmented(nodeId)
         except UserError as error:
-            told = self._named(error)
-            if count == 1 or self.over or told.code in (*FATAL, "cancelled"):
-                raise told from None
-            self.failures.append((name, told))
-            self.logged.emit(f"{name}: {told}")
-            logging.warning("SegToolkit: %s: %s", name, told)
+            if count == 1 or self.over or error.code in (*FATAL, "cancelled"):
+                raise
+            self.failures.append((name, error))
+            self.logged.emit(f"{name}: {error}")
+            logging.warning("SegToolkit: %s: %s", name, error)
         finally:
             if count > 1:  # the files of a long list would fill the disk
                 self._session.forgetVolumes()
 
-    def _segmented(self, supports: list[dict], volumeId: str, number: int):
+    def _segmented(self, volumeId: str):
         """One volume, from its export to its result in the scene."""
         self._gone = None
         watch = SceneWatch({volumeId}, self._onVolumeGone)
         try:
-            yield from super()._segmented(supports, volumeId, number)
+            yield from super()._segmented(volumeId)
         except UserError as error:
             if self._gone is not None and error.code in ("cancelled", "volume-deleted", "input-gone"):
                 raise self._gone from None
@@ -176,19 +159,7 @@ class AutoSegmentRun(FewShotRun):
         finally:
             watch.end()
 
-    def _asked(self, request: dict, number: int):
-        """Ask the worker for one volume."""
-        ask = self._session.client.request
-        self._outputs = yield from self._wait(
-            lambda answered: ask("auto_segment", request, self._onEvent, answered)
-        )
-        for note in self._outputs.get("notes", ()):
-            self.logged.emit(note)
-        seconds = self._outputs["seconds"]
-        parts = ", ".join(f"{part} {value:.2f}" for part, value in seconds.items())
-        logging.info("SegToolkit: volume %d answered (seconds: %s)", number + 1, parts)
-
-    def _request(self, supports: list[dict], volumeId: str, image: Path, folder: Path) -> dict:
+    def _request(self, volumeId: str, image: Path, folder: Path) -> dict:
         settings = self.settings
         return {
             "model": settings.model,
@@ -203,29 +174,21 @@ class AutoSegmentRun(FewShotRun):
             "small": settings.small,
         }
 
-    def _imported(self, volumeId: str):
-        outputs, volume = self._outputs, self._node(volumeId)
-        choice = self._choice(volume)
-        if self._undoStack is not None:
-            self._undoStack.remember(choice.segmentationNode if choice.mode != "new" else None)
-        work = ResultImport(self._shown(choice), volume, choice, _appearance(outputs["structures"]))
-        made = []
-        try:
-            yield from self._pieces(work)
-            if outputs.get("uncertainty"):
-                name = _("{name} uncertainty").format(name=volume.GetName())
-                extra = ConfidenceImport(Path(outputs["uncertainty"]), volume, name)
-                yield from self._pieces(extra)
-                made.append(extra.volumeNode)
-        except BaseException:  # cancelled as well: what is in the scene by now is taken out again
-            if self._undoStack is not None:
-                self._undoStack.abandon(work.segmentationNode)
-            raise
+    def _imported(self, volumeId: str, outputs: dict):
+        volume = self._node(volumeId)
+        choice = self._output(self.settings.outputMode, volume)
+        work = ResultImport(_shown(outputs, choice), volume, choice, _appearance(outputs["structures"]))
+        extra = None
+        if outputs.get("uncertainty"):
+            name = _("{name} uncertainty").format(name=volume.GetName())
+            extra = ConfidenceImport(Path(outputs["uncertainty"]), volume, name)
+        made = yield from self._brought(work, choice, extra)
+        node = work.segmentationNode  # None where nothing was found and it would have been a new one
         found = {one["name"] for one in outputs["structures"] if one["voxels"]}
         result = VolumeResult(
             name=volume.GetName(),
             volumeId=volumeId,
-            segmentationId=work.segmentationNode.GetID(),
+            segmentationId=node.GetID() if node is not None else "",
             segmentIds={name: one for name, one in work.segmentIds.items() if name in found},
             uncertaintyId=made[0].GetID() if made else "",
             rows=list(outputs["table"]),
@@ -236,17 +199,7 @@ class AutoSegmentRun(FewShotRun):
         self.results.append(result)
         if self.settings.volumesTable:
             made += self._table()
-        if self._undoStack is not None:
-            self._undoStack.finish(work.segmentationNode, made)
-
-    def _shown(self, choice: OutputChoice) -> dict:
-        """The answer with the structures that become segments: those that were found, and those that stand in
-        the segmentation already, which would keep an older result otherwise."""
-        present = set()
-        if choice.segmentationNode is not None and choice.mode == "replace":
-            present = set(LabelLayers.idsByName(choice.segmentationNode.GetSegmentation()))
-        shown = [one for one in self._outputs["structures"] if one["voxels"] or one["name"] in present]
-        return {**self._outputs, "structures": shown}
+        self._keep(work, made)
 
     def _table(self) -> list:
         """Bring the run's table up to date; returns the node if it is a new one."""
@@ -258,17 +211,11 @@ class AutoSegmentRun(FewShotRun):
         self.tableId = node.GetID()
         return [node]
 
-    def _choice(self, volume) -> OutputChoice:
-        settings = self.settings
-        if settings.outputMode == "new" or settings.segmentation is None:
-            return OutputChoice("new", None, _("{name} segmentation").format(name=volume.GetName()))
-        return OutputChoice(settings.outputMode, settings.segmentation, settings.segmentation.GetName())
-
     # What happens meanwhile
 
     def _onVolumeGone(self, text: str) -> None:
         """The volume whose turn it is was deleted; the worker need not go on with it."""
-        self._gone = UserError("input-gone", text, _("Nothing of this run was kept for that volume."))
+        self._gone = UserError("input-gone", text, self.goneHint)
         if self.state == State.RUNNING:
             self._session.client.cancel()
 
@@ -280,3 +227,13 @@ class AutoSegmentRun(FewShotRun):
 
 def _appearance(structures: list[dict]) -> dict[str, dict]:
     return {one["name"]: {"colour": one["colour"], "terminology": one["terminology"]} for one in structures}
+
+
+def _shown(outputs: dict, choice: OutputChoice) -> dict:
+    """The answer with the structures that become segments: those that were found, and those that stand in the
+    segmentation already, which would keep an older result otherwise."""
+    present = set()
+    if choice.segmentationNode is not None and choice.mode == "replace":
+        present = set(LabelLayers.idsByName(choice.segmentationNode.GetSegmentation()))
+    shown = [one for one in outputs["structures"] if one["voxels"] or one["name"] in present]
+    return {**outputs, "structures": shown}

@@ -9,7 +9,7 @@ import slicer
 from slicer.i18n import tr as _
 
 from SegToolkitGui.Errors import UserError
-from SegToolkitGui.Part import Part
+from SegToolkitGui.ModelPartBase import ModelPartBase
 
 
 def statistics(text: str) -> tuple[float, float]:
@@ -29,7 +29,7 @@ def statistics(text: str) -> tuple[float, float]:
     return mean, std
 
 
-class ModelPart(Part):
+class ModelPart(ModelPartBase):
     """The section "Model"."""
 
     def __init__(self, panel) -> None:
@@ -37,25 +37,10 @@ class ModelPart(Part):
         self._shownNames: list[str] = []
         self.ui.modelCombo.connect("currentIndexChanged(int)", self.onChosen)
         self.ui.asPublishedCheck.connect("toggled(bool)", self.onAsPublished)
-        self._menu = qt.QMenu(self.ui.addModelButton)
-        choices = [
-            (_("Model folder..."), self.onAddFolder),
-            (_("Zip file of a model..."), self.onAddZip),
-            (_("Checkpoint of the authors' code, trained on MR..."), self.onAddMr),
-            (_("Checkpoint of the authors' code, trained on CT..."), self.onAddCt),
-        ]
-        self._actions = []
-        for text, slot in choices:
-            action = qt.QAction(text, self._menu)
-            action.connect("triggered(bool)", panel.guarded(slot))
-            self._menu.addAction(action)
-            self._actions.append(action)
-        self.ui.addModelButton.setMenu(self._menu)
-        panel.session.modelsChanged.connect(panel.changed)
-
-    def tearDown(self) -> None:
-        """Let go of the session."""
-        self.panel.session.modelsChanged.disconnect(self.panel.changed)
+        self._offer(_("Model folder..."), self.onAddFolder)
+        self._offer(_("Zip file of a model..."), self.onAddZip)
+        self._offer(_("Checkpoint of the authors' code, trained on MR..."), self.onAddMr)
+        self._offer(_("Checkpoint of the authors' code, trained on CT..."), self.onAddCt)
 
     def refresh(self) -> None:
         """Fill the list, show the card."""
@@ -95,14 +80,7 @@ class ModelPart(Part):
         if self.panel.refreshing or not 0 <= index < len(self._shownNames):
             return
         name = self._shownNames[index]
-        chosen = next(one for one in self.panel.session.models if one["name"] == name)
-        if not chosen["usable"]:
-            self.panel.tell(UserError("bad-model", chosen["problem"], _("Choose another model.")))
-            self.panel.changed()
-            return
-        self.panel.parameters.model = name
-        self.panel.session.machine.model = name
-        self.panel.changed()
+        self._choose(next(one for one in self.panel.session.models if one["name"] == name))
 
     def onAsPublished(self, checked: bool) -> None:
         """The person chose the published method or ours."""
@@ -111,27 +89,15 @@ class ModelPart(Part):
 
     # Adding
 
-    def onAddFolder(self) -> None:
-        """Add a model's folder."""
-        folder = qt.QFileDialog.getExistingDirectory(None, _("Folder of a model"), self._lastFolder())
-        if folder:
-            self.add(folder)
-
-    def onAddZip(self) -> None:
-        """Add a zip of a model."""
-        path = self._askFile(_("Models (*.zip)"))
-        if path:
-            self.add(path)
-
     def onAddMr(self) -> None:
         """Add an authors' checkpoint for MR."""
-        path = self._askFile(_("Checkpoints (*.pth *.pt)"))
+        path = self._askCheckpoint()
         if path:
             self.add(path, "MR")
 
     def onAddCt(self) -> None:
         """Add an authors' checkpoint for CT, which is of use only with its training scans' statistics."""
-        path = self._askFile(_("Checkpoints (*.pth *.pt)"))
+        path = self._askCheckpoint()
         if not path:
             return
         answer = qt.QInputDialog.getText(
@@ -147,7 +113,8 @@ class ModelPart(Part):
         if text:
             self.add(path, "CT", *statistics(text))
 
-    def _askFile(self, kinds: str) -> str:
+    def _askCheckpoint(self) -> str:
+        kinds = _("Checkpoints (*.pth *.pt)")
         return qt.QFileDialog.getOpenFileName(None, _("Model or checkpoint"), self._lastFolder(), kinds)
 
     def add(
@@ -160,21 +127,9 @@ class ModelPart(Part):
             modality: of a checkpoint: "MR" or "CT".
             mean, std: of a CT checkpoint's prepared training scans.
         """
-        self.panel.session.machine.lastFolder = str(Path(path).parent)
-        body: dict = {"path": str(path), "replace": False}
+        more: dict = {}
         if Path(path).suffix.lower() in (".pth", ".pt"):
-            body["modality"] = modality
+            more["modality"] = modality
             if mean is not None:
-                body.update(mean=mean, std=std)
-        self.panel.session.addModel(body, self._onAdded)
-
-    def _onAdded(self, outputs, error) -> None:
-        if error is not None:
-            self.panel.tell(error)
-        elif self.panel.parameters is not None:
-            self.panel.parameters.model = outputs["name"]
-            self.panel.session.machine.model = outputs["name"]
-        self.panel.changed()
-
-    def _lastFolder(self) -> str:
-        return str(self.panel.session.machine.lastFolder or "")
+                more.update(mean=mean, std=std)
+        self._add(path, **more)

@@ -69,14 +69,9 @@ class Panel(PanelBase):
 
     def reason(self) -> str:
         """Why Apply cannot be pressed, in a sentence; "" if it can."""
-        if self.setup.problem():
-            return self.setup.problem()
-        if not self.session.models:
-            return (
-                _("Models are being looked up...")
-                if self.session.workerState != "off"
-                else _("No model could be looked up: see the log.")
-            )
+        problem = self.setup.problem() or self.session.noModels
+        if problem:
+            return problem
         if not self.modelName():
             return _("There is no few-shot model: add one under Model.")
         return self.query.settings().problem()

@@ -164,9 +164,6 @@ class QueryPart(Part):
 
     # What the person does
 
-    def _free(self) -> bool:
-        return not self.panel.refreshing and self.panel.parameters is not None
-
     def onQuery(self, node) -> None:
         """Another volume; a slice range does not carry over."""
         if self._free():

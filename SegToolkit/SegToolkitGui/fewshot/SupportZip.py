@@ -13,9 +13,9 @@ from slicer.i18n import tr as _
 
 from SegToolkitGui import Paths
 from SegToolkitGui.Errors import UserError
-from SegToolkitGui.fewshot.Run import PIECE_MS
 from SegToolkitGui.fewshot.Session import FewShotSession
 from SegToolkitGui.fewshot.Supports import SupportExample, SupportList
+from SegToolkitGui.run.SceneRun import PIECE_MS
 from SegToolkitGui.scene import MaskExport
 from SegToolkitGui.scene.SupportScene import SupportLoad
 from SegToolkitGui.Signal import Signal

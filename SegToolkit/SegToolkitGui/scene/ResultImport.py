@@ -80,7 +80,7 @@ class ResultImport(Steps):
         covered: (axis, first, last) if the run covered only these slices; "replace" leaves the others alone.
 
     Attributes:
-        segmentationNode: the node, when done.
+        segmentationNode: the node, when done; None where a new one would have been left without a segment.
         segmentIds: structure name -> segment ID, when done.
 
     Raises (from ``step``):
@@ -114,6 +114,8 @@ class ResultImport(Steps):
 
     def _work(self) -> Iterator[None]:
         self._alive()
+        if self._choice.mode == "new" and not self._labels:
+            return
         image = yield from self._read()
         node = None if self._choice.mode == "new" else self._choice.segmentationNode
         for attempt in range(ATTEMPTS):

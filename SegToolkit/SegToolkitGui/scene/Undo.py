@@ -46,6 +46,12 @@ class _Step:
     changes: list[_Change] = field(default_factory=list)
     made: list = field(default_factory=list)
 
+    @property
+    def gone(self) -> bool:
+        """Whether all that it changed was deleted; what it made besides counts where it changed nothing."""
+        nodes = [change.node for change in self.changes] or self.made
+        return all(node.GetScene() is None for node in nodes)
+
 
 class UndoStack:
     """Steps that can be taken back.
@@ -68,9 +74,9 @@ class UndoStack:
         self._group = _Step(text)
 
     def end(self) -> None:
-        """Close the step; a run that changed nothing leaves none."""
+        """Close the step."""
         group, self._group = self._group, None
-        if group is not None and (group.changes or group.made):
+        if group is not None:
             self._push(group)
 
     def remember(self, node) -> None:
@@ -87,17 +93,18 @@ class UndoStack:
         self._pending = _Change(node, before, parameters, reference, follows)
 
     def finish(self, node, made=()) -> None:
-        """The import is done; ``node`` is its segmentation, ``made`` are further nodes it added."""
+        """The import is done; ``node`` is its segmentation, if it made one, ``made`` what else it added."""
         change, self._pending = self._pending, None
         if change is None:
             return
-        change.node = node
-        change.after = _state(node)
         step = self._group or _Step("")
-        step.changes.append(change)
+        if node is not None:
+            change.node = node
+            change.after = _state(node)
+            step.changes.append(change)
         step.made.extend(made)
         if not step.text:
-            step.text = node.GetName()
+            step.text = next((one.GetName() for one in (node, *made) if one is not None), "")
         if self._group is None:
             self._push(step)
 
@@ -114,8 +121,8 @@ class UndoStack:
 
     def canUndo(self) -> tuple[bool, str]:
         """Whether the last step can be taken back, and why not."""
-        while self._steps and all(change.node.GetScene() is None for change in self._steps[-1].changes):
-            self._steps.pop()  # all that it changed was deleted
+        while self._steps and self._steps[-1].gone:
+            self._steps.pop()
         if not self._steps:
             return False, _("There is nothing to undo.")
         # Several imports of one step into one segmentation: the last one left it as it should be now.
@@ -158,7 +165,9 @@ class UndoStack:
         self._group = self._pending = None
 
     def _push(self, step: _Step) -> None:
-        self._steps.append(step)
+        """Keep a step; a run that changed nothing leaves none."""
+        if step.changes or step.made:
+            self._steps.append(step)
         del self._steps[: -self._limit]
 
     def _lastChange(self, node) -> _Change | None:

@@ -144,9 +144,6 @@ class CollectPart(Part):
 
     # What the person does
 
-    def _free(self) -> bool:
-        return not self.panel.refreshing and self.panel.parameters is not None
-
     def onVolumes(self) -> None:
         """Other volumes."""
         if self._free():

@@ -246,9 +246,6 @@ class PlanPart(Part):
 
     # What the person does
 
-    def _free(self) -> bool:
-        return not self.panel.refreshing and self.panel.parameters is not None
-
     def onMethod(self, index: int) -> None:
         """Another method."""
         methods = self.panel.session.methods

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,8 @@ for folder in (ROOT / "SegToolkit", ROOT / "Testing" / "Slicer", METHODS):
 # Brightness of the organs of SegToolkitTestData; there is no gallbladder.
 BANDS = {"liver": (380, 520), "spleen": (590, 740), "gallbladder": (900, 990)}
 ORGANS = {"liver": "large organ", "spleen": "small organ"}
+# Classes of nodes that a run or a comparison makes.
+MADE = ("Segmentation", "Table", "PlotChart", "PlotSeries", "ScalarVolume")
 MODELS: dict[str, dict[str, Any]] = {
     "abdomen": {"title": "Abdomen, CT"},
     "abdomen-mr": {"title": "Abdomen, MR", "modality": "MR"},
@@ -41,6 +44,7 @@ class Panel:
         self.logic = self.widget.logic
         self.runner = self.logic.runner
         self.session = self.logic.session
+        self._before = Counter(_names(*MADE))
 
     def __getattr__(self, name: str) -> Any:
         """A widget by its name in the .ui file."""
@@ -98,7 +102,27 @@ class Panel:
 
         return slicer.mrmlScene.GetNodeByID(run.results[number].segmentationId)
 
+    def brought(self, *classes: str) -> list[str]:
+        """Names of the nodes of these classes that were not there when the test began.
+
+        By their names, because IDs come again in the next scene; other panels keep hidden nodes in every one.
+        """
+        there, new = self._before.copy(), []
+        for name in _names(*classes):
+            if there[name]:
+                there[name] -= 1
+            else:
+                new.append(name)
+        return new
+
     def rows(self, table: Any) -> list[list[str]]:
         """Texts of a table widget."""
         columns = range(table.columnCount())
         return [[table.item(row, c).text() for c in columns] for row in range(table.rowCount())]
+
+
+def _names(*classes: str) -> list[str]:
+    """Names of all nodes of these classes."""
+    import slicer
+
+    return [node.GetName() for name in classes for node in slicer.util.getNodesByClass(f"vtkMRML{name}Node")]

@@ -123,19 +123,26 @@ def test_nothing_in_common_is_told(panel, volume):
     assert "Name the structures alike" in panel.resultLabel.text()
 
 
-def test_a_reference_that_is_deleted_ends_the_comparison(panel, volume):
+@pytest.mark.parametrize("victim", ["reference", "compared", "volume", "scene"])
+def test_what_is_deleted_meanwhile_ends_the_comparison(panel, volume, victim):
     import slicer
 
-    panel.apply()
-    node = reference(volume)
-    panel.referenceSelector.setCurrentNode(node)
+    nodes = {"compared": panel.segmentation(panel.apply()), "reference": reference(volume), "volume": volume}
+    panel.referenceSelector.setCurrentNode(nodes["reference"])
     panel.settle()
     panel.compareButton.click()
     run = panel.runner.compared
-    slicer.mrmlScene.RemoveNode(node)
+    if victim == "scene":
+        panel.application.closeScene()
+    else:
+        slicer.mrmlScene.RemoveNode(nodes[victim])
     panel.over(run)
     assert run.state.value == "failed"
-    assert "was deleted" in panel.resultLabel.text()
+    told = panel.resultLabel.text()
+    assert ("The scene was closed" if victim == "scene" else "was deleted") in told
+    assert "Nothing was compared" in told
+    assert "for that volume" not in told
+    assert not slicer.mrmlScene.GetNodeByID(run.tableId)
 
 
 def test_a_comparison_is_gone_with_the_scene(panel, volume):

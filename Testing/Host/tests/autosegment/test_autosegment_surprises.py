@@ -79,23 +79,32 @@ def test_what_was_edited_between_two_runs_is_not_lost_to_undo(panel, volume):
 def test_a_cancelled_second_run_leaves_the_first_one_to_be_undone(panel, volume, monkeypatch):
     import slicer
 
-    from SegToolkitGui.fewshot import Run
+    from SegToolkitGui.run import SceneRun
 
-    monkeypatch.setattr(Run, "PIECE_MS", 0)  # else the map may be there before Cancel can be pressed
+    monkeypatch.setattr(SceneRun, "PIECE_MS", 0)  # else the map may be there before Cancel can be pressed
     output = panel.segmentation(panel.apply())
+    first = data.maskOf(output, "liver", volume)
+    voxels = slicer.util.arrayFromVolume(volume)
+    voxels[: len(voxels) // 2][first[: len(voxels) // 2]] = 180  # the second run finds half of the liver
+    slicer.util.arrayFromVolumeModified(volume)
     panel.outputSelector.setCurrentNode(output)
     panel.uncertaintyCheck.click()
     run = panel.begin()
-    liver = output.GetSegmentation().GetSegment("liver")
-    first = liver.GetRepresentation("Binary labelmap")
+    seen = []
 
     def cancelOnceTheSegmentsAreThere(*_progress):
-        if liver.GetRepresentation("Binary labelmap") is not first:
-            run.cancel()
+        if not seen and run.state.value == "importing":
+            mask = data.maskOf(output, "liver", volume)
+            if not np.array_equal(mask, first):
+                seen.append(mask)
+                run.cancel()
 
     run.progressed.connect(cancelOnceTheSegmentsAreThere)
     panel.over(run)
     assert run.state.value == "cancelled"
+    assert seen
+    assert seen[0].any()
+    assert np.array_equal(data.maskOf(output, "liver", volume), first)
     assert panel.undoButton.isEnabled(), panel.undoButton.toolTip()
     panel.undoButton.click()
     assert not slicer.util.getNodesByClass("vtkMRMLSegmentationNode")

@@ -8,14 +8,6 @@ import pytest
 import SegToolkitTestData as data
 
 
-def leftovers():
-    """Nodes that a run may have made."""
-    import slicer
-
-    classes = ("vtkMRMLSegmentationNode", "vtkMRMLTableNode", "vtkMRMLPlotChartNode")
-    return [node.GetName() for name in classes for node in slicer.util.getNodesByClass(name)]
-
-
 @pytest.mark.parametrize("state", ["preparing", "running", "importing"])
 def test_cancel_leaves_nothing(panel, volume, state):
     panel.chooseModel("slow")
@@ -27,7 +19,7 @@ def test_cancel_leaves_nothing(panel, volume, state):
         panel.panel.running.strip.cancelButton.click()
     panel.over(run)
     assert run.state.value == "cancelled"
-    assert leftovers() == []
+    assert panel.brought("Segmentation", "Table", "PlotChart") == []
     assert "nothing half-done" in panel.resultLabel.text()
     panel.chooseModel("abdomen")
     assert panel.apply().state.value == "done"
@@ -40,7 +32,7 @@ def test_closing_the_scene_ends_the_run(panel, volume):
     panel.application.closeScene()
     panel.over(run)
     assert run.state.value == "failed"
-    assert leftovers() == []
+    assert panel.brought("Segmentation", "Table", "PlotChart") == []
     assert "scene was closed" in panel.resultLabel.text()
 
 
@@ -55,7 +47,7 @@ def test_deleting_the_only_volume_ends_the_run(panel, volume):
     assert run.state.value == "failed"
     assert "patient was deleted" in panel.resultLabel.text()
     assert panel.session.workerState not in ("busy", "idle")  # it was stopped in the middle of its work
-    assert leftovers() == []
+    assert panel.brought("Segmentation", "Table", "PlotChart") == []
 
 
 def test_deleting_the_output_ends_the_run(panel, volume):

@@ -1,5 +1,6 @@
 """The project itself keeps the contract, and the facts in the host are those of the running Slicer."""
 
+import ast
 import os
 from pathlib import Path
 
@@ -19,6 +20,31 @@ def shown(violations: list[contract.Violation]) -> str:
 def test_the_modules_keep_the_contract():
     found = contract.checkFolder(REPOSITORY / "SegToolkit")
     assert not found, shown(found)
+
+
+def packagesUsed(path: Path) -> set[str]:
+    """The folders of SegToolkitGui that a file imports from."""
+    nodes = list(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
+    names = {
+        f"{node.module}.{one.name}"
+        for node in nodes
+        if isinstance(node, ast.ImportFrom)
+        for one in node.names
+    }
+    names |= {one.name for node in nodes if isinstance(node, ast.Import) for one in node.names}
+    parts = [name.split(".") for name in names if name.startswith("SegToolkitGui.")]
+    return {one[1] for one in parts if (REPOSITORY / "SegToolkit" / "SegToolkitGui" / one[1]).is_dir()}
+
+
+def test_what_two_modules_need_lies_in_neither_of_their_packages():
+    gui = REPOSITORY / "SegToolkit" / "SegToolkitGui"
+    modules = {path.parent.name for path in gui.glob("*/Panel.py")}
+    assert {"fewshot", "autosegment", "training"} <= modules
+    assert "run" in packagesUsed(gui / "fewshot" / "Run.py")
+    for path in gui.rglob("*.py"):
+        folder = path.relative_to(gui).parts[0]
+        forbidden = modules - {folder} | ({"run"} if folder == "scene" else set())
+        assert not packagesUsed(path) & forbidden, path.relative_to(gui)
 
 
 def test_the_self_tests_keep_the_contract():

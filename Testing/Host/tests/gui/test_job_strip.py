@@ -84,7 +84,7 @@ def test_each_state_has_its_look(strip, name) -> None:
 
 
 def test_all_states_of_a_run_are_known() -> None:
-    source = Path(__file__).parents[4] / "SegToolkit" / "SegToolkitGui" / "fewshot" / "States.py"
+    source = Path(__file__).parents[4] / "SegToolkit" / "SegToolkitGui" / "run" / "States.py"
     import importlib.util
 
     spec = importlib.util.spec_from_file_location("States", source)

@@ -44,9 +44,9 @@ def test_a_callback_that_cancels_leaves_nothing(panel, patient, state):
 
 
 def test_a_cancel_in_mid_import_takes_back_what_is_in_the_scene(panel, patient, monkeypatch):
-    from SegToolkitGui.fewshot import Run
+    from SegToolkitGui.run import SceneRun
 
-    monkeypatch.setattr(Run, "PIECE_MS", 0)  # as many pieces as there can be, on a fast machine too
+    monkeypatch.setattr(SceneRun, "PIECE_MS", 0)  # as many pieces as there can be, on a fast machine too
     volume, segmentation, ids = patient
     before = segmentations()
     example = panel.logic.example(volume, segmentation, list(ids.values()), sliceIndex=5)

@@ -67,6 +67,14 @@ def test_new_segmentation_is_finished(made, scene, tmp_path):
     assert node.GetSegmentation().GetNumberOfLayers() == 1
 
 
+def test_without_structures_no_segmentation_is_made(made, scene, tmp_path):
+    volume = made.volume(matrix=MATRIX)
+    work = imported(workerResult(tmp_path, labelsOf(), MATRIX, []), volume)
+    assert work.segmentationNode is None
+    assert work.segmentIds == {}
+    assert not scene.GetNumberOfNodesByClass("vtkMRMLSegmentationNode")
+
+
 def test_nothing_found_makes_empty_segments(made, tmp_path):
     work = imported(workerResult(tmp_path, labelsOf(), MATRIX, ["liver"]), made.volume(matrix=MATRIX))
     assert not voxels(

@@ -128,3 +128,25 @@ def test_saving_is_no_edit_for_undo(made, tmp_path):
     node.GetStorageNode().SetFileName(str(tmp_path / "s.seg.nrrd"))
     assert node.GetStorageNode().WriteData(node)
     assert stack.canUndo() == (True, "")
+
+
+def test_an_import_that_made_no_segmentation_is_undone_by_what_else_it_made(made, scene):
+    stack = UndoStack()
+    stack.remember(None)
+    table = scene.AddNewNodeByClass("vtkMRMLTableNode", "volumes")
+    stack.finish(None, [table])
+    assert stack.canUndo() == (True, "")
+    assert stack.undo() == "Undone: volumes."
+    assert table.GetScene() is None
+    stack.remember(None)
+    stack.finish(None)
+    assert stack.canUndo()[0] is False
+
+
+def test_a_step_whose_only_node_was_deleted_is_forgotten(made, scene):
+    stack = UndoStack()
+    stack.remember(None)
+    table = scene.AddNewNodeByClass("vtkMRMLTableNode", "volumes")
+    stack.finish(None, [table])
+    scene.RemoveNode(table)
+    assert stack.canUndo()[0] is False

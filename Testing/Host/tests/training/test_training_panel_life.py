@@ -31,3 +31,19 @@ def test_a_data_set_leads_to_start(panel, world, dataset):
     assert panel.followedFrame.isVisible()
     # The next run has another name.
     assert panel.runNameEdit.text() == f"{name}-2"
+
+
+def test_the_nodes_of_the_charts_are_hidden_and_go_with_the_panel(panel):
+    import slicer
+
+    def charts():
+        return slicer.util.getNodesByClass("vtkMRMLPlotChartNode")
+
+    first = charts()
+    assert first
+    assert all(node.GetHideFromEditors() and not node.GetSaveWithScene() for node in first)
+    panel.widget.onReload()
+    assert len(charts()) == len(first)  # those of the new panel
+    assert not [node for node in first if node.GetScene() is not None]
+    panel.application.closeScene()
+    assert len(charts()) == len(first)

@@ -1,0 +1,83 @@
+"""Choosing a model and adding one: what every panel's section "Model" does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import qt
+from slicer.i18n import tr as _
+
+from SegToolkitGui.Errors import UserError
+from SegToolkitGui.Part import Part
+
+
+class ModelPartBase(Part):
+    """The section "Model" of a panel whose session is a ModelSession; the .ui file has addModelButton."""
+
+    def __init__(self, panel) -> None:
+        super().__init__(panel)
+        self._actions: list = []
+        self._menu = qt.QMenu(self.ui.addModelButton)
+        self.ui.addModelButton.setMenu(self._menu)
+        panel.session.modelsChanged.connect(panel.changed)
+
+    def _offer(self, text: str, slot: Callable[[], None]) -> None:
+        """One more way to add a model."""
+        action = qt.QAction(text, self._menu)
+        action.connect("triggered(bool)", self.panel.guarded(slot))
+        self._menu.addAction(action)
+        self._actions.append(action)
+
+    def tearDown(self) -> None:
+        """Let go of the session."""
+        self.panel.session.modelsChanged.disconnect(self.panel.changed)
+
+    # Choosing
+
+    def take(self, name: str) -> None:
+        """Make a model the scene's, and this machine's."""
+        self.panel.parameters.model = name
+        self.panel.session.machine.model = name
+
+    def _choose(self, model: dict) -> None:
+        """The person points at a model: take it, or say why it cannot be used."""
+        if model["usable"]:
+            self.take(model["name"])
+        else:
+            self.panel.tell(UserError("bad-model", model["problem"], _("Choose another model.")))
+        self.panel.changed()
+
+    # Adding
+
+    def add(self, path: str) -> None:
+        """Take a model's folder, or a zip of one, into the person's collection and choose it."""
+        self._add(path)
+
+    def onAddFolder(self) -> None:
+        """Add a model's folder."""
+        folder = qt.QFileDialog.getExistingDirectory(None, _("Folder of a model"), self._lastFolder())
+        if folder:
+            self.add(str(folder))
+
+    def onAddZip(self) -> None:
+        """Add a zip of a model."""
+        kinds = _("Models (*.zip)")
+        path = qt.QFileDialog.getOpenFileName(None, _("Zip file of a model"), self._lastFolder(), kinds)
+        if path:
+            self.add(str(path))
+
+    def _add(self, path: str, **more) -> None:
+        """Hand a model to the worker; ``more`` is what it asks besides (see its verb "add_model")."""
+        self.panel.session.machine.lastFolder = str(Path(path).parent)
+        self.panel.session.addModel({"path": str(path), "replace": False, **more}, self._onAdded)
+
+    def _onAdded(self, outputs, error) -> None:
+        if error is not None:
+            self.panel.tell(error)
+        elif self.panel.parameters is not None:
+            self.take(outputs["name"])
+        self.panel.changed()
+
+    def _lastFolder(self) -> str:
+        return str(self.panel.session.machine.lastFolder or "")

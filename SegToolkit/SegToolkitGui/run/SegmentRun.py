@@ -1,0 +1,158 @@
+"""What every run has that segments volumes: volumes out to the worker, results back into the scene, undo."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+from typing import ClassVar
+
+from slicer.i18n import tr as _
+
+from SegToolkitGui import Paths
+from SegToolkitGui.Errors import UserError
+from SegToolkitGui.ModelSession import ModelSession
+from SegToolkitGui.run.SceneRun import PIECE_MS, SceneRun
+from SegToolkitGui.run.States import State
+from SegToolkitGui.scene.Confidence import ConfidenceImport
+from SegToolkitGui.scene.ResultImport import OutputChoice, ResultImport
+from SegToolkitGui.scene.SequenceFrames import currentFrame
+
+
+class SegmentRun(SceneRun):
+    """A run over one volume or many; the signals and ``state``, ``error``, ``seconds`` are SceneRun's.
+
+    A module's run begins in ``_work``, asks with ``_request`` and takes the answer in ``_imported``.
+
+    Args:
+        session, settings: as of SceneRun.
+        undoStack: remembers what the run changes; None where nothing is to be undone.
+
+    Attributes:
+        verb: what the worker is asked for each volume.
+        results: one for each finished volume.
+    """
+
+    verb: ClassVar[str]
+    goneHint = _("Nothing of this run was kept for that volume.")
+
+    def __init__(self, session: ModelSession, settings, undoStack=None) -> None:
+        super().__init__(session, settings)
+        self.results: list = []
+        self._undoStack = undoStack
+        self._names: dict[str, str] = {}  # of volumes, by the paths of their files
+
+    def _request(self, volumeId: str, image: Path, folder: Path) -> dict:
+        """What the worker is asked for a volume, whose file is ``image``; it answers into the folder."""
+        raise NotImplementedError
+
+    def _imported(self, volumeId: str, outputs: dict):
+        """The worker's answer into the scene, and into ``results``."""
+        raise NotImplementedError
+
+    # Before the worker
+
+    def _chosenModel(self, none: str):
+        """Ask which models there are, and take this machine's where none is named.
+
+        Args:
+            none: said where there is none.
+        """
+        session, settings = self._session, self.settings
+        if not session.models:
+            yield from self._wait(session.askModels)
+        settings.model = settings.model or session.defaultModel()
+        if not settings.model:
+            raise UserError("no-model", none, _("Add one under Model."))
+
+    def _segmented(self, volumeId: str):
+        """One volume, from its export to its result in the scene."""
+        image = yield from self._exported(volumeId, currentFrame(self._node(volumeId)))
+        self._enter(State.RUNNING)
+        folder = self._session.newResultFolder()
+        try:
+            outputs = yield from self._answered(self._request(volumeId, image, folder))
+            self._enter(State.IMPORTING)
+            yield from self._imported(volumeId, outputs)
+        finally:
+            Paths.removeFolder(folder)
+
+    def _exported(self, volumeId: str, frame):
+        """Path of the volume's file, written first if it is not there as it is now."""
+        node = self._node(volumeId)
+        for attempt in range(3):
+            path, export = self._session.exports.pathFor(node, frame)
+            self._names[str(path)] = node.GetName()
+            try:
+                while export is not None and not export.step(PIECE_MS):
+                    self.progressed.emit(_("preparing"), int(100 * export.fraction), 100)
+                    yield
+                return path
+            except UserError as error:
+                # Somebody changed the volume meanwhile: what counts is how it is now.
+                if error.code != "changed" or attempt == 2:
+                    raise
+        raise AssertionError("unreachable")
+
+    def _answered(self, request: dict):
+        """The worker's answer for one volume; what it notes is logged."""
+        try:
+            outputs = yield from self._asked(self.verb, request)
+        except UserError as error:
+            raise self._named(error) from None
+        for note in outputs.get("notes", ()):
+            self.logged.emit(note)
+        logging.info("SegToolkit: the worker answered (seconds: %s)", outputs["seconds"])
+        return outputs
+
+    def _named(self, error: UserError) -> UserError:
+        """The worker's error with the names of volumes in place of our files'."""
+        text, hint = error.text, error.hint
+        for path, name in self._names.items():
+            text, hint = text.replace(path, name), hint.replace(path, name)
+        return UserError(error.code, text, hint, error.details)
+
+    # After the worker
+
+    def _output(self, mode: str, volume, name: str = "") -> OutputChoice:
+        """Where a volume's result goes: the settings' segmentation, or a new one of that name."""
+        node = self.settings.segmentation
+        if mode == "new" or node is None:
+            return OutputChoice("new", None, name or _("{name} segmentation").format(name=volume.GetName()))
+        return OutputChoice(mode, node, node.GetName())
+
+    def _brought(self, work: ResultImport, choice: OutputChoice, extra: ConfidenceImport | None = None):
+        """Bring a result and the map that goes with it into the scene; ``_keep`` follows.
+
+        Returns:
+            The nodes that were made besides the segmentation.
+        """
+        undo = self._undoStack
+        if undo is not None:
+            undo.remember(choice.segmentationNode if choice.mode != "new" else None)
+        try:
+            yield from self._pieces(work)
+            if extra is not None:
+                yield from self._pieces(extra)
+        except BaseException:  # cancelled as well: what is in the scene by now is taken out again
+            if undo is not None:
+                undo.abandon(work.segmentationNode)
+            raise
+        return [extra.volumeNode] if extra is not None else []
+
+    def _keep(self, work: ResultImport, made: list) -> None:
+        """The result is complete, ``made`` besides the segmentation: now it can be undone."""
+        if self._undoStack is not None:
+            self._undoStack.finish(work.segmentationNode, made)
+
+    @contextlib.contextmanager
+    def _oneUndoStep(self) -> Iterator[None]:
+        """What is brought in meanwhile is taken back in one step, however many volumes."""
+        if self._undoStack is not None:
+            self._undoStack.begin()
+        try:
+            yield
+        finally:
+            if self._undoStack is not None:
+                self._undoStack.end()
