@@ -12,7 +12,7 @@ import traceback
 from collections.abc import Sequence
 
 from SegToolkitLib import __version__
-from SegToolkitLib.cli import dataset, demo, dicom_seg, jobs, models, series, worker
+from SegToolkitLib.cli import corrupt, dataset, demo, dicom_seg, jobs, models, series, worker
 from SegToolkitLib.errors import SegToolkitError
 from SegToolkitLib.events import JsonReporter, ReaderGoneError, Reporter, TerminalReporter
 from SegToolkitLib.methods.registry import METHODS, Command, commands_of
@@ -107,6 +107,7 @@ def _parser() -> argparse.ArgumentParser:
         "series": series.COMMAND,
         "dicom-seg": dicom_seg.COMMAND,
         "dataset": dataset.COMMAND,
+        "corrupt": corrupt.COMMAND,
         "jobs": jobs.COMMAND,
         "demo": demo.COMMAND,
     }

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
 from pathlib import Path
 
 import pytest
 
-import parity.alpnet
-import parity.cssn
-import parity.cssn_data
-import parity.cssn_metrics
-import parity.cssn_regions  # noqa: F401 (they register their checks)
+import parity
 from parity.case import Case, run_check
+
+# They register their checks.
+for module in pkgutil.iter_modules(parity.__path__):
+    importlib.import_module(f"{parity.__name__}.{module.name}")
 
 DEFAULT = Path(__file__).parents[1] / "Data" / "parity"
 
