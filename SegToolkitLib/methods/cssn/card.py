@@ -10,7 +10,7 @@ from SegToolkitLib.methods.cssn.coarse import Coarse
 from SegToolkitLib.methods.cssn.plan import ModelPlan
 from SegToolkitLib.methods.cssn.prepare import CANONICAL
 from SegToolkitLib.methods.cssn.settings import CssnSettings
-from SegToolkitLib.models.card import Label, ModelCard, Preprocessing, Training
+from SegToolkitLib.models.card import Label, ModelCard, Preprocessing, TrainedOn, Training
 from SegToolkitLib.models.trained import licence_of, model_name, trained_on
 from SegToolkitLib.training.method import Context
 from SegToolkitLib.training.run_folder import provenance
@@ -42,7 +42,7 @@ def make_card(context: Context, task: CssnTask, dataset: Dataset, coarse: Coarse
     return ModelCard(
         name=model_name(context.name, "cssn"),
         title=f"{description.name}: {len(task.organs)} structures in {description.modality}"
-        f" ({settings.stage} stage)",
+        f" ({' and '.join(sorted(stages))} stage{'s' * (len(stages) > 1)})",
         description=f"{kinds} on {len(labelled)} labelled and {len(unlabelled)} unlabelled volumes.",
         method="cssn",
         settings=ModelPlan(**stages, inference=settings.inference).model_dump(mode="json"),
@@ -52,10 +52,7 @@ def make_card(context: Context, task: CssnTask, dataset: Dataset, coarse: Coarse
             orientation=CANONICAL,
             window=settings.intensity.window if settings.intensity.mode == "window" else None,
         ),
-        trained_on=[
-            trained_on(description, [*labelled, *unlabelled]),
-            *(coarse.card.trained_on if coarse else []),
-        ],
+        trained_on=_trained_on(trained_on(description, [*labelled, *unlabelled]), coarse),
         licence=licence_of(description),
         training=Training(
             command=context.command,
@@ -79,6 +76,11 @@ def labels_of(dataset: Dataset, task: CssnTask) -> list[Label]:
             label = label.model_copy(update={"colour": colour, "terminology": terminology})
         labels.append(label)
     return labels
+
+
+def _trained_on(own: TrainedOn, coarse: Coarse | None) -> list[TrainedOn]:
+    """What both stages saw; said once where that is the same."""
+    return [own, *(one for one in (coarse.card.trained_on if coarse else []) if one != own)]
 
 
 def _metrics(
