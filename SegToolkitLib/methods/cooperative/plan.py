@@ -87,7 +87,9 @@ class InferencePlan(Settings):
     average: bool = Field(
         default=False, description="ours: the mean of the first and the last pass's probabilities"
     )
-    largest_component: bool = Field(default=False, description="keep the largest part of each structure alone")
+    largest_component: bool = Field(
+        default=False, description="keep the largest part of each structure alone"
+    )
     chunk: int = Field(default=10, ge=1, le=1024, description="slices at a time")
 
 
