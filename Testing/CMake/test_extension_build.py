@@ -163,7 +163,7 @@ def test_every_module_of_ours_that_is_imported_is_installed(built: ExtensionBuil
     assert missing == []
 
 
-def test_the_starter_model_is_found_in_the_installed_tree(built: ExtensionBuild, tmp_path: Path) -> None:
+def test_the_starter_models_are_found_in_the_installed_tree(built: ExtensionBuild, tmp_path: Path) -> None:
     environment = {
         name: value for name, value in os.environ.items() if not name.startswith(("SEGTOOLKIT", "PYTHON"))
     }
@@ -181,7 +181,7 @@ def test_the_starter_model_is_found_in_the_installed_tree(built: ExtensionBuild,
         ).stdout
 
     done = json.loads(answer("-m", "SegToolkitLib", "models", "list", "--json").splitlines()[-1])
-    assert done == {"t": "done", "outputs": {"models": [STARTER]}}
+    assert done == {"t": "done", "outputs": {"models": [STARTER, "organs-mr-t2"]}}
     folder = answer(
         "-c",
         f"from SegToolkitLib.models.store import ModelStore; print(ModelStore().find('{STARTER}').folder)",

@@ -1,4 +1,4 @@
-"""The committed starter model: whole, small, licensed, and as good as its card says."""
+"""The committed starter models: whole, small, licensed, and as good as their cards say."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from SegToolkitLib.cli import main
 from SegToolkitLib.cli.demo import STARTER
 from SegToolkitLib.methods.alpnet.checkpoints import network_from_model
 from SegToolkitLib.methods.alpnet.segment import FewShotSegmenter
+from SegToolkitLib.models.card import read_card
 from SegToolkitLib.models.store import ModelStore
 from SegToolkitLib.volume import read_volume
 
@@ -87,3 +88,20 @@ def test_the_suggested_slice_is_worse_than_most_and_confidence_follows_the_truth
         assert correlation[0, 1] > 0.4, value
         assert result.next_slice is not None
         assert dice[result.next_slice] < np.median([dice[z] for z in inside]), value
+
+
+def test_the_model_of_organs_does_what_its_card_says(real_data: Path, tmp_path: Path) -> None:
+    folder = ROOT / "Resources" / "Models" / "organs-mr-t2"
+    card = read_card(folder)
+    assert card.weights is not None
+    assert card.weights.bytes < 12e6
+    assert card.weights.dtype == "float16"
+    assert not card.licence.permissive
+    call = ["evaluate", "cssn", "--protocol", "generic", "--tolerance", "4", "--model", str(folder)]
+    data = ["--dataset", str(ROOT / "Resources" / "DataSets" / "chaos_mr_t2.json")]
+    data += ["--data", str(real_data / "chaos_mr_t2")]
+    assert main([*call, *data, "--accept-licence", "--out", str(tmp_path / "out")]) == 0
+    found = json.loads((tmp_path / "out" / "results.json").read_text(encoding="utf-8"))["summary"]
+    said = card.metrics["fold-0-3-volumes"]
+    assert 100 * found["dsc"]["cases"]["mean"] == pytest.approx(said["dice_percent"]["mean"], abs=0.5)
+    assert 100 * found["nsd"]["cases"]["mean"] == pytest.approx(said["nsd_percent"]["mean"], abs=0.5)
