@@ -2,7 +2,7 @@
 
 Source: Slicer's terminology "Segmentation category and type - DICOM master list" (SNOMED CT codes as in DICOM
 PS3.16, and the recommended colours; parotid gland and brain stem, which have none there, have those of
-salivary glands and midbrain).
+salivary glands and midbrain, and the myocardium, which is not in that list, has a colour of ours).
 """
 
 from __future__ import annotations
@@ -57,6 +57,13 @@ STRUCTURES = (
     Structure("45289007", "Parotid gland", (70, 163, 117), True, ("parotid",)),
     Structure("4596009", "Larynx", (150, 208, 243)),
     Structure("91609006", "Mandible", (222, 198, 101)),
+    Structure(
+        "87878005", "Left Ventricle", (152, 55, 13), False, ("lv", "left ventricle of heart", "lv cavity")
+    ),
+    Structure(
+        "53085002", "Right Ventricle", (181, 85, 57), False, ("rv", "right ventricle of heart", "rv cavity")
+    ),
+    Structure("49848007", "Left Ventricle Myocardium", (206, 160, 140), False, ("myocardium", "myo")),
 )
 # Structures by every name that they have.
 _BY_NAME = {name: one for one in STRUCTURES for name in (one.meaning.casefold(), *one.names)}
@@ -76,6 +83,8 @@ def structure_of(name: str) -> tuple[Structure, str] | None:
         True
     """
     plain = " ".join(re.findall(r"[a-z]+", name.casefold()))
+    if plain in _BY_NAME:  # "left ventricle": no side of a pair, a structure with a code of its own
+        return _BY_NAME[plain], ""
     words = _WHOLE_WORDS.get(plain, plain).split()
     sides = [word for word in words if word in SIDES]
     found = _BY_NAME.get(" ".join(word for word in words if word not in SIDES))

@@ -50,7 +50,20 @@ def test_spellings_of_one_organ_have_one_term(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["", "tumour", "left liver", "left right kidney", "liver cyst", "Segment 1", "left"]
+    ("name", "code"),
+    [
+        ("left ventricle", "87878005^Left Ventricle"),
+        ("RV", "53085002^Right Ventricle"),
+        ("right_ventricle_of_heart", "53085002^Right Ventricle"),
+        ("myocardium", "49848007^Left Ventricle Myocardium"),
+    ],
+)
+def test_chambers_of_the_heart_have_codes_of_their_own_and_no_side(name: str, code: str) -> None:
+    assert terminology_of(name) == f"{START}SCT^{code}~^^{END}"
+
+
+@pytest.mark.parametrize(
+    "name", ["", "tumour", "ventricle", "left liver", "left right kidney", "liver cyst", "Segment 1", "left"]
 )
 def test_what_is_not_known_gets_no_term_and_a_colour_all_the_same(name: str) -> None:
     assert structure_of(name) is None

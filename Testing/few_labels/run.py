@@ -12,12 +12,8 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import statistics
-import subprocess
 import sys
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,8 +21,10 @@ from typing import Any
 from SegToolkitLib.atomic import write_json, write_text
 from SegToolkitLib.evaluation.tables import write_csv
 
-ROOT = Path(__file__).parents[2]
 HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE.parent))
+from experiment import ROOT, Shell, describe, run_all, settings_words, spread  # noqa: E402
+
 ROWS = {
     "supervised": {"cross.enabled": False},
     "released": {"cross.pseudo_labels": "released"},
@@ -60,7 +58,7 @@ class Trial:
         self._train("supervised", "fine", ROWS["supervised"])
         table = self.out / "selection.csv"
         if not table.is_file():
-            self._segtoolkit(
+            self._shell.segtoolkit(
                 "select-unlabeled", "cssn", "--run", self.out / "supervised", *self._dataset,
                 "--count", self.plan["keep"], "--keep", 1, "--truth", "--accept-licence", "--out", table,
             )  # fmt: skip
@@ -74,30 +72,31 @@ class Trial:
     def _dataset(self) -> tuple[Any, ...]:
         return "--dataset", self.out / "dataset.json", "--data", self.data
 
+    @property
+    def _shell(self) -> Shell:
+        return Shell(self.out / "log.txt", self.threads)
+
     def _describe(self) -> None:
-        values = json.loads((ROOT / self.plan["description"]).read_text(encoding="utf-8"))
-        write_json(self.out / "dataset.json", {**values, "folds": self.plan["folds"]})
+        describe(ROOT / self.plan["description"], self.out / "dataset.json", self.plan["folds"])
         for stage in ("coarse", "fine"):
             write_json(self.out / f"{stage}.json", self.plan[stage])
 
     def _train(self, row: str, stage: str, settings: dict[str, Any], selection: Path | None = None) -> None:
-        run = self.out / row
-        if (run / "result" / "model" / "model.json").is_file():
-            return
-        if (run / "settings.json").is_file():
-            self._segtoolkit("train", "cssn", "--run", run, "--resume")
-            return
         places = {"coarse": self.out / "coarse" / "result" / "model"} if stage == "fine" else {}
         if selection is not None:
             places["selection"] = selection
-        self._segtoolkit(
-            "train", "cssn", "--stage", stage, "--config", self.out / f"{stage}.json", *self._dataset,
-            "--set", f"data.fold={self.seed % self.plan['folds']}",
-            "--set", f"data.labelled_count={self.plan['labelled']}", "--set", f"seed={self.seed}",
-            "--set", "use_best=false",  # the held-out fold is the test and may decide nothing
-            *(word for name, value in settings.items() for word in ("--set", f"{name}={json.dumps(value)}")),
+        chosen = {
+            "data.fold": self.seed % self.plan["folds"],
+            "data.labelled_count": self.plan["labelled"],
+            "seed": self.seed,
+            "use_best": False,  # the held-out fold is the test and may decide nothing
+            **settings,
+        }
+        self._shell.train(
+            self.out / row, "cssn", "--stage", stage, "--config", self.out / f"{stage}.json", *self._dataset,
+            *settings_words(chosen),
             *(word for name, path in places.items() for word in ("--place", f"{name}={path}")),
-            "--run", run, "--name", f"{self.name}-{row}-{self.seed}",
+            "--name", f"{self.name}-{row}-{self.seed}",
         )  # fmt: skip
 
     def _test(self, row: str) -> None:
@@ -105,20 +104,10 @@ class Trial:
         if (results / "results.json").is_file():
             return
         model = self.out / row / "result" / "model"
-        self._segtoolkit(
+        self._shell.segtoolkit(
             "evaluate", "cssn", "--protocol", "generic", "--tolerance", self.plan["tolerance_mm"],
             "--model", model, *self._dataset, "--accept-licence", "--out", results,
         )  # fmt: skip
-
-    def _segtoolkit(self, *words: Any) -> None:
-        command = [sys.executable, "-m", "SegToolkitLib", *map(str, words)]
-        threads = {"OMP_NUM_THREADS": str(self.threads)}
-        with (self.out / "log.txt").open("a", encoding="utf-8") as log:
-            log.write(f"$ {' '.join(command[1:])}\n")
-            log.flush()
-            subprocess.run(
-                command, check=True, cwd=ROOT, stdout=log, stderr=log, env={**os.environ, **threads}
-            )
 
 
 def table(trials: Iterable[Trial], out: Path) -> str:
@@ -150,12 +139,6 @@ def table(trials: Iterable[Trial], out: Path) -> str:
     return text
 
 
-def spread(values: list[float], sign: str = "") -> str:
-    """Mean and, of several values, standard deviation."""
-    mean = f"{statistics.mean(values):{sign}.1f}"
-    return mean if len(values) < 2 else f"{mean} ± {statistics.stdev(values):.1f}"
-
-
 def main() -> int:
     """Run what is missing, then write the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -172,9 +155,7 @@ def main() -> int:
         for seed in options.seeds
         for name in options.sets
     ]  # fmt: skip
-    with ThreadPoolExecutor(options.at_once) as pool:
-        for done in [pool.submit(trial.run) for trial in trials]:
-            done.result()
+    run_all(trials, options.at_once)
     print(table(trials, options.out))
     return 0
 

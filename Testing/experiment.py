@@ -1,0 +1,79 @@
+"""What the experiments here share: they use the product's own commands, and go on where they stopped."""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from SegToolkitLib.atomic import write_json
+
+ROOT = Path(__file__).parents[1]
+
+
+class Runs(Protocol):
+    """A piece of an experiment."""
+
+    def run(self) -> None:
+        """Do what is not done yet."""
+
+
+@dataclass(frozen=True)
+class Shell:
+    """Runs commands of the product one after the other, and keeps what they say.
+
+    Attributes:
+        log: file that grows.
+        threads: of each command.
+    """
+
+    log: Path
+    threads: int = 1
+
+    def segtoolkit(self, *words: Any) -> None:
+        """Run ``segtoolkit WORDS``; a command that fails ends the experiment."""
+        command = [sys.executable, "-m", "SegToolkitLib", *map(str, words)]
+        with self.log.open("a", encoding="utf-8") as log:
+            log.write(f"$ {' '.join(command[1:])}\n")
+            log.flush()
+            environment = {**os.environ, "OMP_NUM_THREADS": str(self.threads)}
+            subprocess.run(command, check=True, cwd=ROOT, stdout=log, stderr=log, env=environment)
+
+    def train(self, run: Path, *words: Any) -> None:
+        """Train, or go on with it; a run that has its model is left as it is."""
+        if (run / "result" / "model" / "model.json").is_file():
+            return
+        if (run / "settings.json").is_file():
+            self.segtoolkit("train", words[0], "--run", run, "--resume")
+        else:
+            self.segtoolkit("train", *words, "--run", run)
+
+
+def settings_words(settings: Mapping[str, Any]) -> list[str]:
+    """``--set`` for each of them."""
+    return [word for name, value in settings.items() for word in ("--set", f"{name}={json.dumps(value)}")]
+
+
+def describe(description: Path, out: Path, folds: int) -> None:
+    """A copy of a data set's description that has another number of folds."""
+    write_json(out, {**json.loads(description.read_text(encoding="utf-8")), "folds": folds})
+
+
+def run_all(pieces: Iterable[Runs], at_once: int) -> None:
+    """Run them, some at the same time; the first failure is raised."""
+    with ThreadPoolExecutor(at_once) as pool:
+        for done in [pool.submit(piece.run) for piece in pieces]:
+            done.result()
+
+
+def spread(values: list[float], sign: str = "") -> str:
+    """Mean and, of several values, standard deviation."""
+    mean = f"{statistics.mean(values):{sign}.1f}"
+    return mean if len(values) < 2 else f"{mean} ± {statistics.stdev(values):.1f}"
