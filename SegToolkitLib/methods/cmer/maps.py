@@ -1,0 +1,138 @@
+"""From a network's activation to the map of a slice: CAM, Grad-CAM, Grad-CAM++, gate and fusion.
+
+As logits are means of maps, and maps are sums of features, both Grad-CAMs need no backward pass.
+Source: released code of WSS-CMER; Selvaraju et al., ICCV 2017; Chattopadhay et al., WACV 2018.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from SegToolkitLib.methods.cmer.network import Activation, CamNetwork, activation
+from SegToolkitLib.methods.cmer.normalise import PLANE, full, normalised, standardised
+from SegToolkitLib.methods.cmer.plan import InputPlan, MapPlan
+
+OBJECT, NOTHING = 1, 0
+PLUS_EPSILON = 1e-7
+# exp() of more does not fit into single precision; it is but a common factor.
+LARGEST_SCORE = 80.0
+UNDERFLOW = 1e-30
+
+
+class SliceMaps(NamedTuple):
+    """Of slices of one modality.
+
+    Attributes:
+        probability: that the object is visible, [N].
+        present: whether the network says so (the class of the largest logit is 1), bool [N].
+        maps: normalised, before the gate, [N, Y, X] in 0 to 1.
+    """
+
+    probability: Tensor
+    present: Tensor
+    maps: Tensor
+
+    def gated(self, gate: bool = True) -> Tensor:
+        """The maps, blank where the object is said to be absent."""
+        return self.maps * self.present[:, None, None] if gate else self.maps
+
+
+@torch.no_grad()
+def slice_maps(network: CamNetwork, slices: Tensor, fit: InputPlan, plan: MapPlan) -> SliceMaps:
+    """Maps of slices.
+
+    Args:
+        network: of the modality, in evaluation mode.
+        slices: raw, [N, channels, Y, X] in any unit.
+        fit: how they come to the network.
+        plan: source and kind of the map; its gate is up to the caller.
+    """
+    found = activation(network, standardised(slices), fit)
+    raw = raw_map(found, network.classifier.weight, plan)
+    if raw.shape[-2:] != slices.shape[-2:]:
+        raw = F.interpolate(raw[:, None], slices.shape[-2:], mode="bilinear", align_corners=False)[:, 0]
+    probability = found.logits.softmax(1)[:, OBJECT]
+    return SliceMaps(probability, found.logits.argmax(1) == OBJECT, normalised(raw))
+
+
+def raw_map(found: Activation, classifier: Tensor, plan: MapPlan) -> Tensor:
+    """The map that the plan wants, before it is normalised, [N, Y, X].
+
+    Args:
+        found: by the network.
+        classifier: its weights [classes, width, 1, 1].
+        plan: source and kind.
+    """
+    if plan.kind == "cam":
+        return evidence(found.cam, plan.source)
+    weight = full(classifier[OBJECT, :, 0, 0])
+    score = found.logits[:, OBJECT]
+    if plan.source == "difference":
+        weight, score = weight - classifier[NOTHING, :, 0, 0], score - found.logits[:, NOTHING]
+    features = full(found.features)
+    pixels = features[0, 0].numel()
+    if plan.kind == "gradcam":
+        return torch.einsum("k,nkyx->nyx", weight / pixels, features)
+    return torch.einsum("nk,nkyx->nyx", plus_weights(weight / pixels, score, features), features)
+
+
+def evidence(cam: Tensor, source: str) -> Tensor:
+    """Raw map of the object [N, Y, X] of the raw maps of all classes [N, classes, Y, X]."""
+    return cam[:, OBJECT] - cam[:, NOTHING] if source == "difference" else cam[:, OBJECT]
+
+
+def plus_weights(gradient: Tensor, score: Tensor, features: Tensor) -> Tensor:
+    """Grad-CAM++'s weights of the features, [N, width].
+
+    Args:
+        gradient: of the score in any pixel of each feature, [width].
+        score: of the slices, [N].
+        features: [N, width, Y, X].
+    """
+    square = gradient.square()
+    below = 2 * square + gradient * square * features.sum(PLANE)
+    below = torch.where(below == 0, torch.ones_like(below), below) + PLUS_EPSILON
+    rising = F.relu(score.clamp(max=LARGEST_SCORE).exp()[:, None] * gradient)
+    return features[0, 0].numel() * square / below * rising
+
+
+def fused(maps: Tensor) -> Tensor:
+    """One map of several modalities' gated ones, [M, ...] to [...]: their mean (ours).
+
+    A modality that says that the object is absent draws the mean down, so 1 / M needs no other's consent.
+    """
+    return maps.mean(0)
+
+
+def eight_bit(maps: Tensor) -> Tensor:
+    """Maps in 0 to 1 as the authors save them: whole numbers 0 to 255, rounded down, uint8."""
+    return (255 * maps).floor().to(torch.uint8)
+
+
+def blank(raw: Tensor) -> Tensor:
+    """Which maps have no positive pixel: raw [N, Y, X] to bool [N].
+
+    A network may learn the tags by the other class alone; then its maps of the object are blank or inverted.
+    """
+    return ~(raw > 0).any(-1).any(-1)
+
+
+def agreement(maps: Tensor) -> Tensor:
+    """Soft Dice of the maps of each pair of modalities, averaged over pairs: [M, N, Y, X] to [N].
+
+    Where both of a pair are blank it is 1. A low one says that a modality's maps lie beside the object.
+    """
+    pairs = [
+        _soft_dice(maps[one], maps[other]) for one in range(len(maps)) for other in range(one + 1, len(maps))
+    ]
+    return torch.stack(pairs).mean(0)
+
+
+def _soft_dice(a: Tensor, b: Tensor) -> Tensor:
+    sizes = a.square().sum(PLANE) + b.square().sum(PLANE)
+    both = 2 * (a * b).sum(PLANE)
+    return torch.where(sizes > 0, both / sizes.clamp(min=UNDERFLOW), torch.ones_like(sizes))

@@ -1,0 +1,53 @@
+"""Slices and class activation maps brought to a common scale.
+
+Source: released code of WSS-CMER; the normalisation of maps is that of SEAM (Wang et al., CVPR 2020).
+"""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor
+
+STD_EPSILON = 1e-12
+MAP_EPSILON = 1e-8
+# Rows and columns.
+PLANE = (-2, -1)
+
+
+def full(x: Tensor) -> Tensor:
+    """The same in single precision, where it is in less."""
+    return x if x.is_floating_point() and x.dtype.itemsize >= 4 else x.float()
+
+
+def standardised(slices: Tensor) -> Tensor:
+    """Mean 0 and standard deviation 1 (n - 1) of each plane, over all its pixels; at least in float32.
+
+    Args:
+        slices: [..., Y, X]; every plane stands for itself.
+
+    Returns:
+        The same shape; a plane of one value is exactly 0.
+    """
+    slices = full(slices)
+    mean = slices.mean(PLANE, keepdim=True)
+    std = slices.std(PLANE, keepdim=True)
+    # The mean of equal numbers is off by a rounding error, which the division would make large.
+    flat = slices.amax(PLANE, keepdim=True) == slices.amin(PLANE, keepdim=True)
+    return ((slices - mean) / (std + STD_EPSILON)).masked_fill(flat, 0)
+
+
+def normalised(raw: Tensor) -> Tensor:
+    """A raw map without what is negative, from its least value (0) to its largest (1).
+
+    Gradients flow through both extremes. A map without a positive pixel is 0, and so is its gradient.
+
+    Args:
+        raw: [..., Y, X]; every plane stands for itself. At least in float32: half precision cannot hold the
+            small numbers in here.
+
+    Returns:
+        The same shape, 0 to 1.
+    """
+    raw = F.relu(full(raw))
+    low, high = raw.amin(PLANE, keepdim=True), raw.amax(PLANE, keepdim=True)
+    return F.relu(raw - low - MAP_EPSILON) / (high - low + MAP_EPSILON)

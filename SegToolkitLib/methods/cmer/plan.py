@@ -1,0 +1,106 @@
+"""What a model of this method is, as data: modalities, networks, input, maps. It stands in the model's card.
+
+There is one network a modality, all alike; the order of the modalities is that of the networks. Imports no
+torch.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from SegToolkitLib.settings import Settings
+
+# Channels of the first stage at width factor 1.
+BASE_WIDTH = 64
+# Rows and columns that the network takes without cutting any off: it halves them three times.
+MULTIPLE = 8
+DEFAULT_THRESHOLD = 0.5
+
+Modality = Annotated[str, Field(min_length=1, max_length=64)]
+Modalities = Annotated[tuple[Modality, ...], Field(min_length=2, max_length=16)]
+Threshold = Annotated[float, Field(ge=0, le=1)]
+
+
+class NetworkPlan(Settings):
+    """One network; each modality has its own."""
+
+    width_factor: int = Field(
+        default=4, ge=1, le=BASE_WIDTH, description="divides all widths; the authors: 1 BraTS, 4 prostate"
+    )
+    image_channels: int = Field(default=1, ge=1, le=64, description="of one modality")
+    classes: int = Field(default=2, ge=2, le=64, description="0 absent, 1 present; only class 1 is mapped")
+    dropout: bool = Field(default=False, description="of half the channels before the classifier")
+
+    @field_validator("width_factor")
+    @classmethod
+    def _divides(cls, factor: int) -> int:
+        if BASE_WIDTH % factor:
+            raise ValueError(f"{factor} does not divide {BASE_WIDTH}; use 1, 2, 4, 8, 16, 32 or 64")
+        return factor
+
+    @property
+    def width(self) -> int:
+        """Channels of the first stage."""
+        return BASE_WIDTH // self.width_factor
+
+
+class InputPlan(Settings):
+    """From a slice to what the network sees."""
+
+    standardise: Literal["slice"] = Field(
+        default="slice",
+        description="mean 0 and standard deviation 1 of each slice and modality, background too",
+    )
+    fit: Literal["pad", "crop"] = Field(
+        default="pad",
+        description=f"pad: to multiples of {MULTIPLE}, and the maps are cut back; crop: as released, the"
+        " network cuts off what it cannot halve, so that maps are smaller than slices",
+    )
+
+
+class MapPlan(Settings):
+    """Which map of a slice is shown and thresholded."""
+
+    source: Literal["class1", "difference"] = Field(
+        default="class1", description="difference: the map of class 1 less that of class 0 (ours)"
+    )
+    kind: Literal["cam", "gradcam", "gradcam++"] = "cam"
+    gate: bool = Field(default=True, description="a slice that is classified as absent has a blank map")
+
+
+class ModelPlan(Settings):
+    """``settings`` of a model's card. Weights are named "<number of the modality>.<key>".
+
+    Attributes:
+        modalities: names, in the order of the networks.
+        thresholds: by modality; a map above it (not at it) is object. Where none was chosen: 0.5.
+    """
+
+    modalities: Modalities = ("T2", "ADC")
+    network: NetworkPlan = NetworkPlan()
+    input: InputPlan = InputPlan()
+    maps: MapPlan = MapPlan()
+    thresholds: dict[Modality, Threshold] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _names_fit(self) -> ModelPlan:
+        check_modalities(self.modalities)
+        strange = sorted(set(self.thresholds) - set(self.modalities))
+        if strange:
+            raise ValueError(
+                f"there is a threshold for {strange[0]!r}; the modalities are {', '.join(self.modalities)}"
+            )
+        return self
+
+    def threshold(self, modality: str) -> float:
+        """Of a modality's maps."""
+        return self.thresholds.get(modality, DEFAULT_THRESHOLD)
+
+
+def check_modalities(names: tuple[str, ...]) -> None:
+    """Complain (``ValueError``) of a name that stands twice."""
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ValueError(f"the modality {twice[0]!r} stands twice in {', '.join(names)}")

@@ -1,0 +1,172 @@
+"""What a person says of slices: the object is visible, it is not, or nothing.
+
+Slices are numbered from 0 along the first array axis. A file has a row for each, or for a range of them
+("3-9", both ends included), with the columns case, slice and visible. Slices without a row are not tagged.
+Imports no torch.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import itertools
+import os
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from numpy.typing import NDArray
+
+from SegToolkitLib.atomic import write_text
+from SegToolkitLib.errors import SegToolkitError
+
+# Visible, not visible, or not tagged.
+Tag = bool | None
+Tags = dict[str, list[Tag]]
+
+COLUMNS = ("case", "slice", "visible")
+WORDS: dict[str, Tag] = {
+    **dict.fromkeys(("1", "yes", "true", "visible", "y"), True),
+    **dict.fromkeys(("0", "no", "false", "not visible", "n"), False),
+    **dict.fromkeys(("", "?", "not tagged"), None),
+}
+RANGE = re.compile(r"(\d+)(?:\s*-\s*(\d+))?")
+HINT = 'Write a header "case,slice,visible", then rows such as "patient7,3-9,1" or "patient7,0-2,0".'
+
+
+class Counts(NamedTuple):
+    """How many slices of all cases."""
+
+    visible: int
+    not_visible: int
+    not_tagged: int
+
+
+def counted(tags: Mapping[str, Sequence[Tag]]) -> Counts:
+    """Count the slices of all cases by their tag."""
+    every = [tag for case in tags.values() for tag in case]
+    return Counts(every.count(True), every.count(False), every.count(None))
+
+
+def check_usable(tags: Mapping[str, Sequence[Tag]]) -> Counts:
+    """Complain of tags that nothing can be learnt from; return how many there are.
+
+    Raises:
+        SegToolkitError: "no-visible-slice" or "no-empty-slice": there must be slices of both kinds.
+    """
+    counts = counted(tags)
+    if not counts.visible:
+        raise SegToolkitError(
+            "no-visible-slice",
+            f"Of {sum(counts)} slices none is tagged as showing the object.",
+            "Tag slices that show it, and some that do not.",
+        )
+    if not counts.not_visible:
+        raise SegToolkitError(
+            "no-empty-slice",
+            f"All {counts.visible} tagged slices show the object, so nothing tells what it is.",
+            "Tag slices without it, too; where nearly every slice shows it, this method is the wrong one.",
+        )
+    return counts
+
+
+def from_masks(masks: Mapping[str, NDArray[Any]]) -> Tags:
+    """Tags of masks [Z, Y, X]: a slice shows the object if it has a voxel other than 0."""
+    return {case: [bool(plane.any()) for plane in mask] for case, mask in masks.items()}
+
+
+def from_csv(file: str | os.PathLike[str], sizes: Mapping[str, int]) -> Tags:
+    """Read tags; commas, semicolons or tabs between the columns.
+
+    Args:
+        file: as :func:`to_csv` writes it; more columns than needed are passed over.
+        sizes: number of slices of every case.
+
+    Returns:
+        Every case of ``sizes``, also those that the file does not name.
+
+    Raises:
+        SegToolkitError: "unreadable"; "bad-tags": the file has no such columns, names a case or a slice that
+            does not exist, says two things of one slice, or says neither yes nor no. The line is named.
+    """
+    path = Path(file)
+    try:
+        rows = _rows(path)
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        reason = getattr(error, "strerror", None) or "it is no table in UTF-8"
+        raise SegToolkitError(
+            "unreadable", f"{path} could not be read: {reason}.", "Check the path and the file."
+        ) from error
+    _, header = rows[0] if rows else (0, [])
+    names = [name.strip().lower() for name in header]
+    missing = [name for name in COLUMNS if name not in names]
+    if missing:
+        raise SegToolkitError("bad-tags", f"{path} has no column {', '.join(missing)}.", HINT)
+    places = [names.index(name) for name in COLUMNS]
+    tags: Tags = {case: [None] * count for case, count in sizes.items()}
+    for line, row in rows[1:]:
+        case, where, visible = (row[place].strip() if place < len(row) else "" for place in places)
+        if case or where or visible:
+            _enter(tags, case, where, visible, f"{path}, line {line}")
+    return tags
+
+
+def to_csv(tags: Mapping[str, Sequence[Tag]], file: str | os.PathLike[str]) -> None:
+    """Write tags, neighbours of one kind as a range; slices without a tag have no row."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for case, own in tags.items():
+        for tag, group in itertools.groupby(enumerate(own), key=lambda item: item[1]):
+            numbers = [number for number, _ in group]
+            if tag is not None:
+                where = f"{numbers[0]}-{numbers[-1]}" if len(numbers) > 1 else f"{numbers[0]}"
+                writer.writerow((case, where, int(tag)))
+    write_text(file, text.getvalue())
+
+
+def _rows(path: Path) -> list[tuple[int, list[str]]]:
+    """Rows that are not empty, each with the number of its (last) line; the header tells the separator."""
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        first = file.readline()
+        file.seek(0)
+        reader = csv.reader(file, delimiter=max(",;\t", key=first.count), skipinitialspace=True)
+        return [(reader.line_num, row) for row in reader if row]
+
+
+def _enter(tags: Tags, case: str, where: str, visible: str, line: str) -> None:
+    if case not in tags:
+        raise _bad(
+            f"{line}: there is no case {case!r}.", f"The cases are {', '.join(sorted(tags)[:10]) or 'none'}."
+        )
+    match = RANGE.fullmatch(where)
+    if match is None:
+        raise _bad(f"{line}: {where!r} is neither a slice nor a range of slices.", HINT)
+    first, last = int(match[1]), int(match[2] or match[1])
+    count = len(tags[case])
+    if first > last:
+        raise _bad(f"{line}: the range {where!r} falls.", "Write the smaller number first.")
+    if last >= count:
+        raise _bad(
+            f"{line}: {case} has no slice {last}; its {count} slices are numbered from 0 to {count - 1}.",
+            "Count slices from 0.",
+        )
+    if visible.lower() not in WORDS:
+        raise _bad(
+            f"{line}: {visible!r} says neither that the object is visible nor that it is not.",
+            "Write 1 or 0 (or yes, no; nothing for not tagged).",
+        )
+    tag = WORDS[visible.lower()]
+    for number in range(first, last + 1):
+        known = tags[case][number]
+        if None not in (known, tag) and known != tag:
+            raise _bad(
+                f"{line}: slice {number} of {case} is tagged as visible and as not visible.",
+                "Decide for one of them.",
+            )
+        tags[case][number] = known if tag is None else tag
+
+
+def _bad(message: str, hint: str) -> SegToolkitError:
+    return SegToolkitError("bad-tags", message, hint)
