@@ -139,9 +139,11 @@ class SegToolkitAutoSegmentLogic(ScriptedLoadableModuleLogic):
         mode="full",
         outputSegmentation=None,
         outputMode=None,
+        maps=None,
         uncertainty=False,
         volumesTable=True,
         series=None,
+        allFrames=False,
         device=None,
         small=None,
         acceptLicence=False,
@@ -158,9 +160,13 @@ class SegToolkitAutoSegmentLogic(ScriptedLoadableModuleLogic):
             outputSegmentation: segmentation node to write into; None makes a new one for each volume.
             outputMode: into ``outputSegmentation``: "replace" segments of the same names (the default), "add"
                 segments, or "merge" with them.
-            uncertainty: also make a volume with the uncertainty of each voxel, 0 to 1.
+            maps: names of maps to make as volumes besides, with values from 0 to 1, such as ["uncertainty"];
+                ``models()`` tells which a model has.
+            uncertainty: short for ``maps=["uncertainty"]``.
             volumesTable: also make a table node with volume and mean intensity of each organ.
             series: UID, or a list of UIDs, of series of the DICOM database, loaded and segmented as well.
+            allFrames: segment every frame of the sequence that the volume belongs to, into a sequence of its
+                own beside it, with a table and a plot of the volumes; of ventricles, the ejection fraction.
             device: "auto", "cpu", "cuda:0", ...; None takes the one chosen on this machine.
             small: take less memory, and more time; None takes this machine's choice.
             acceptLicence: accept the model's terms (once; it is remembered).
@@ -172,7 +178,9 @@ class SegToolkitAutoSegmentLogic(ScriptedLoadableModuleLogic):
         Returns:
             The run (SegToolkitGui.autosegment.Run.AutoSegmentRun): ``results`` hold node IDs, segment IDs,
             the rows of the table and times; ``failures`` what did not work; ``tableId`` the table. A volume
-            in which nothing was found gets no new segmentation: its ``segmentationId`` is "".
+            in which nothing was found gets no new segmentation: its ``segmentationId`` is "". Of all frames
+            it is SegToolkitGui.autosegment.FramesRun.FramesRun: ``results`` has one for each frame,
+            ``ventricles`` their figures.
 
         Raises:
             SegToolkitGui.Errors.UserError: the inputs cannot be used, or (when waiting) the run failed
@@ -198,7 +206,8 @@ class SegToolkitAutoSegmentLogic(ScriptedLoadableModuleLogic):
             outputMode=outputMode or ("replace" if output is not None else "new"),
             segmentationId=output.GetID() if output is not None else "",
             volumesTable=bool(volumesTable),
-            uncertainty=bool(uncertainty),
+            maps=Arguments.maps(maps, uncertainty),
+            allFrames=bool(allFrames),
             acceptLicence=bool(acceptLicence),
         )
         return self.start(settings, waitForCompletion, eventCallback)

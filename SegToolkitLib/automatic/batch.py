@@ -39,7 +39,7 @@ class Job:
     Attributes:
         segmenter, card, described: the loaded model.
         options: checked ones.
-        uncertainty, overlay: a file for one image, a folder for several; None writes none.
+        overlay: a file for one image, a folder for several; None writes none.
         table: CSV of all images.
         series: UIDs to choose from where a DICOM folder has several series.
     """
@@ -48,7 +48,6 @@ class Job:
     card: ModelCard
     described: Described
     options: AutomaticOptions
-    uncertainty: Path | None = None
     overlay: Path | None = None
     table: Path | None = None
     series: Sequence[str] = ()
@@ -112,11 +111,9 @@ def _one(job: Job, item: Item, alone: bool, reporter: Reporter) -> tuple[dict[st
     for note in done.result.notes:
         reporter.warning(note)
     writing = time.monotonic()
-    if job.uncertainty is not None and done.result.uncertainty is not None:
-        name = f"{item.name}-uncertainty.nrrd"
+    for name, values in done.result.maps.items():
         # A method may look at a box of the volume only; other programs want the image's voxels.
-        doubt = onto_grid(done.result.uncertainty, volume, label=False)
-        write_volume(doubt, _place(job.uncertainty, name, alone))
+        write_volume(onto_grid(values, volume, label=False), item.map_file(name))
     if job.overlay is not None:
         names = {label.value: label.name for label in done.wanted}
         picture = _place(job.overlay, f"{item.name}.png", alone)

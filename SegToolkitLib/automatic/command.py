@@ -17,7 +17,7 @@ from SegToolkitLib.automatic.inputs import (
     with_targets,
 )
 from SegToolkitLib.automatic.run import check_options
-from SegToolkitLib.automatic.segmenter import AutomaticMethod, AutomaticOptions
+from SegToolkitLib.automatic.segmenter import UNCERTAINTY, AutomaticMethod, AutomaticOptions
 from SegToolkitLib.errors import SegToolkitError
 from SegToolkitLib.events import Reporter
 from SegToolkitLib.models.licence import ensure_accepted
@@ -53,7 +53,20 @@ def add_arguments(parser: ArgumentParser) -> None:
     )
     parser.add_argument("--small", action="store_true", help="take less memory, and more time")
     parser.add_argument(
-        "--uncertainty", type=Path, metavar="PATH", help="also write the doubt (0 to 1): file or folder"
+        "--map",
+        action="append",
+        default=[],
+        dest="maps",
+        metavar="NAME",
+        help="also write this map (0 to 1) beside the result, CASE_NAME.nii.gz; a name that the model does"
+        " not have is answered with those it has; repeatable",
+    )
+    parser.add_argument(
+        f"--{UNCERTAINTY}",
+        action="append_const",
+        const=UNCERTAINTY,
+        dest="maps",
+        help=f"short for --map {UNCERTAINTY}",
     )
     parser.add_argument("--table", type=Path, metavar="CSV", help="also write volumes and mean intensities")
     parser.add_argument(
@@ -103,7 +116,7 @@ def run(
         AutomaticOptions(
             labels=organs(options.organs, card),
             mode=options.mode,
-            uncertainty=options.uncertainty is not None,
+            maps=options.maps,
             small=options.small,
         ),
         card,
@@ -117,8 +130,9 @@ def run(
         )
     images = chosen(found, read_ids(options.ids) if options.ids else None)
     # A label map beside the images may be a person's work: it is not made anew as a result of ours.
-    items = with_targets(images, options.out, options.format, left_out if options.overwrite else ())
-    _check_extra_files(options, len(items))
+    kept = left_out if options.overwrite else ()
+    items = with_targets(images, options.out, options.format, kept, chosen_options.maps)
+    _check_overlay(options, len(items))
     _check_places(options, [item.target for item in items])
     ensure_accepted(card, accept=options.accept_licence, ask=ask)
     items = options.shard.of(items)
@@ -134,31 +148,29 @@ def run(
     from SegToolkitLib.device import choose_device
 
     segmenter = method.load(entry.folder, card, choose_device(options.device), options.precision)
-    beside = (options.uncertainty, options.overlay, options.table, options.series)
-    job = Job(segmenter, card, described, chosen_options, *beside)
+    job = Job(
+        segmenter, card, described, chosen_options, options.overlay, options.table, tuple(options.series)
+    )
     return segment_files(job, items, reporter, options.overwrite)
 
 
-def _check_extra_files(options: Namespace, count: int) -> None:
-    """A name that says "one file" cannot take many; found out before the work, not after it."""
-    for option, path, suffixes in (
-        ("--uncertainty", options.uncertainty, FORMATS[1:]),
-        ("--overlay", options.overlay, (".png",)),
-    ):
-        if path is None or path.is_dir() or not path.suffix:
-            continue
-        if count > 1:
-            raise SegToolkitError(
-                "several-images",
-                f"{option} {path} is one file, but there are {count} images.",
-                "Give the name of a folder.",
-            )
-        if not path.name.lower().endswith(suffixes):
-            raise SegToolkitError(
-                "unknown-suffix",
-                f"{path} does not say in which format to write.",
-                f"End the name in {' or '.join(suffixes)}, or give a folder.",
-            )
+def _check_overlay(options: Namespace, count: int) -> None:
+    """A name that says "one picture" cannot take many; found out before the work, not after it."""
+    path = options.overlay
+    if path is None or path.is_dir() or not path.suffix:
+        return
+    if count > 1:
+        raise SegToolkitError(
+            "several-images",
+            f"--overlay {path} is one file, but there are {count} images.",
+            "Give the name of a folder.",
+        )
+    if path.suffix.lower() != ".png":
+        raise SegToolkitError(
+            "unknown-suffix",
+            f"{path} does not say in which format to write.",
+            "End the name in .png, or give a folder.",
+        )
 
 
 def _check_places(options: Namespace, targets: list[Path]) -> None:
@@ -167,7 +179,7 @@ def _check_places(options: Namespace, targets: list[Path]) -> None:
         raise SegToolkitError(
             "bad-place", f"{options.table} is a folder; the table is one file.", "Give its name: volumes.csv."
         )
-    given = (options.table, options.uncertainty, options.overlay)
+    given = (options.table, options.overlay)
     for path in dict.fromkeys([target.parent for target in targets] + [one.parent for one in given if one]):
         there = next(one for one in (path, *path.absolute().parents) if one.exists())
         if not there.is_dir():

@@ -33,6 +33,10 @@ class Item:
     name: str
     target: Path
 
+    def map_file(self, name: str) -> Path:
+        """File of a map that is made besides: next to the result."""
+        return self.target.with_name(f"{self.name}_{name}.nii.gz")
+
 
 def find_images(given: Sequence[Path]) -> tuple[list[Path], list[Path]]:
     """The images that paths mean: a file, a DICOM folder, or a folder of volume files (all of them, sorted).
@@ -125,7 +129,9 @@ def chosen(images: Sequence[Path], ids: Collection[str] | None) -> list[Path]:
     return [image for image in images if case_name(image) in wanted]
 
 
-def with_targets(images: Sequence[Path], out: Path, suffix: str, kept: Sequence[Path] = ()) -> list[Item]:
+def with_targets(
+    images: Sequence[Path], out: Path, suffix: str, kept: Sequence[Path] = (), maps: Sequence[str] = ()
+) -> list[Item]:
     """Where each result goes: ``out`` itself for one image, if it names a file; else files in that folder.
 
     Args:
@@ -133,10 +139,11 @@ def with_targets(images: Sequence[Path], out: Path, suffix: str, kept: Sequence[
         out: folder or file.
         suffix: of the files in the folder.
         kept: further files that no result may replace.
+        maps: names of the maps that are made besides.
 
     Raises:
-        SegToolkitError: "same-name", "would-overwrite" (a result would replace an input), "several-images",
-            "unknown-suffix" (``out`` is the name of a file that cannot take them).
+        SegToolkitError: "same-name", "would-overwrite" (a result would replace an input, or a map a result),
+            "several-images", "unknown-suffix" (``out`` is the name of a file that cannot take them).
     """
     if len(images) == 1 and out.name.lower().endswith(FORMATS) and not out.is_dir():
         items = [Item(images[0], case_name(images[0]), out)]
@@ -152,11 +159,15 @@ def with_targets(images: Sequence[Path], out: Path, suffix: str, kept: Sequence[
             )
         items = [Item(i, name, out / f"{name}{suffix}") for i, name in zip(images, names, strict=True)]
     inputs = {image.resolve() for image in (*images, *kept)}
+    results = {item.target.resolve() for item in items}
     for item in items:
-        if item.target.resolve() in inputs:
+        made = [item.target, *(item.map_file(name) for name in maps)]
+        lost = next((path for path in made if path.resolve() in inputs), None)
+        lost = lost or next((path for path in made[1:] if path.resolve() in results), None)
+        if lost is not None:
             raise SegToolkitError(
                 "would-overwrite",
-                f"{item.target} is among the inputs and would be overwritten.",
+                f"{lost} is among the inputs or results and would be overwritten.",
                 "Choose another folder or name for the results.",
             )
     return items

@@ -84,6 +84,7 @@ def segment_volume(
         result = replace(result, notes=(*result.notes, TOOK_LESS))
     measured = time.monotonic()
     wanted = wanted_labels(card, options.labels)
+    _check_maps(result, options, card)
     rows = volume_table(_checked(result.labels, volume, wanted, card), volume, wanted)
     ended = time.monotonic()
     seconds = {**result.seconds, "table": ended - measured, "total": ended - started}
@@ -130,7 +131,7 @@ def check_options(options: AutomaticOptions, card: ModelCard, described: Describ
 
     Raises:
         SegToolkitError: "no-labels" (the model names no structures), "unknown-structure", "no-mode",
-            "no-uncertainty".
+            "no-map".
     """
     if not card.labels or max(label.value for label in card.labels) > np.iinfo(np.uint8).max:
         raise SegToolkitError(
@@ -145,12 +146,16 @@ def check_options(options: AutomaticOptions, card: ModelCard, described: Describ
             f"{card.title} has no mode {options.mode!r}.",
             f"Choose {' or '.join(described['modes'])}.",
         )
-    if options.uncertainty and not described["uncertainty"]:
+    strange = [name for name in options.maps if name not in described["maps"]]
+    if strange:
         raise SegToolkitError(
-            "no-uncertainty", f"{card.title} cannot tell how sure it is.", "Run it without that map."
+            "no-map",
+            f"{card.title} makes no map {', '.join(strange)}.",
+            f"It makes: {', '.join(described['maps'])}." if described["maps"] else "Run it without maps.",
         )
     # Less memory is a wish: where there is no such way, the usual one is taken.
-    return options if described["small"] else options.model_copy(update={"small": False})
+    once = list(dict.fromkeys(options.maps))
+    return options.model_copy(update={"maps": once, "small": options.small and described["small"]})
 
 
 def _of_gpu_memory(error: Exception) -> bool:
@@ -161,6 +166,21 @@ def _free_gpu_memory() -> None:
     torch = sys.modules.get("torch")
     if torch is not None and torch.cuda.is_available():
         torch.cuda.empty_cache()
+
+
+def _check_maps(result: AutomaticResult, options: AutomaticOptions, card: ModelCard) -> None:
+    """Complain of maps that nobody asked for, or that are none.
+
+    Raises:
+        SegToolkitError: "bad-result".
+    """
+    for name, found in result.maps.items():
+        if name not in options.maps or found.voxels.dtype != np.float32 or found.voxels.ndim != 3:
+            raise SegToolkitError(
+                "bad-result",
+                f"The method {card.method} gave a map {name!r} that is no map, or was not asked for.",
+                "Please report it.",
+            )
 
 
 def _checked(labels: Volume, volume: Volume, wanted: Sequence[Label], card: ModelCard) -> Tally:

@@ -18,6 +18,11 @@ if TYPE_CHECKING:
 
 Mode = Literal["full", "quick"]
 
+# Name of a map: part of a file's name, and a key in requests and answers.
+MapName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=40)]
+# The map that most methods have; the command line has an option of this name for it.
+UNCERTAINTY = "uncertainty"
+
 # (phase, steps done, steps in all), as Reporter.progress takes it.
 Progress = Callable[[str, int, int], None]
 
@@ -28,13 +33,13 @@ class AutomaticOptions(Settings):
     Attributes:
         labels: values of the structures that are wanted; None for all. The result holds no others.
         mode: "quick" gives a coarser result sooner, where the model has such a mode.
-        uncertainty: also make the map of doubt.
+        maps: names of the maps to make besides, of those that the model describes.
         small: take less memory, and more time for it.
     """
 
     labels: Annotated[list[Annotated[int, Field(ge=1, le=255)]], Field(min_length=1)] | None = None
     mode: Mode = "full"
-    uncertainty: bool = False
+    maps: list[MapName] = Field(default_factory=list)
     small: bool = False
 
 
@@ -44,14 +49,14 @@ class AutomaticResult:
 
     Attributes:
         labels: uint8 [k, j, i] on the grid of the input; 0, and the values of the card's labels.
-        uncertainty: float32 in 0 (sure) to 1 (could as well be something else), on the input's grid or on a
-            box of its voxels; None where it was not asked for or cannot be told.
+        maps: name -> float32 in 0 to 1, where more is more of what the map's title says, on the input's grid
+            or on a box of its voxels; of those asked for, the ones that can be told of this volume.
         seconds: part of the work ("coarse", "box", "fine", "restore") -> seconds; no reading and writing.
         notes: sentences about choices the person should know of.
     """
 
     labels: Volume
-    uncertainty: Volume | None = None
+    maps: Mapping[str, Volume] = field(default_factory=dict)
     seconds: Mapping[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
@@ -84,13 +89,14 @@ class Described(TypedDict):
     """What a person wants to know of a model before it is loaded.
 
     ``grid`` is a phrase ("160 x 160 x 160 voxels, then 192 x 192 x 192 around the organs"), ``modes`` the
-    modes there are, the usual one first; ``uncertainty`` and ``small`` say whether there are these options;
-    ``memory_mb`` is the peak of GPU memory in full mode, None where it was never measured.
+    modes there are, the usual one first; ``maps`` are those that can be made besides, name -> title as a
+    person reads it ("uncertainty": "Uncertainty"); ``small`` says whether there is this option; ``memory_mb``
+    is the peak of GPU memory in full mode, None where it was never measured.
     """
 
     grid: str
     modes: list[Mode]
-    uncertainty: bool
+    maps: dict[str, str]
     small: bool
     memory_mb: int | None
 

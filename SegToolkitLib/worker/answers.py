@@ -32,6 +32,7 @@ MODULES = {
     "dicom_answers": ("export_dicom_seg",),
     "automatic_answers": ("auto_warm", "auto_segment"),
     "compare_answers": ("compare",),
+    "ejection_answers": ("ejection",),
 }
 SIMPLEITK_MEMORY = "Failed to allocate memory"
 MODULE_OF = {verb: module for module, verbs in MODULES.items() for verb in verbs}

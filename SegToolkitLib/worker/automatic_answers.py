@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     import torch
 
 Text = Annotated[str, Field(min_length=1)]
-# The last volume stays: other organs, the other mode or the map of doubt may be asked for next.
+# The last volume stays: other organs, the other mode or a map may be asked for next.
 KEPT_BYTES = 1 << 30
 
 
@@ -137,10 +137,9 @@ def auto_segment(values: Mapping[str, Any], reporter: Reporter) -> dict[str, obj
     writing = time.monotonic()
     name = re.sub(r"[^A-Za-z0-9]+", "-", str(request.id))
     labels, offset, size = write_cropped(done.result.labels, Path(request.out) / f"{name}-labels.nrrd")
-    doubt = None
-    if done.result.uncertainty is not None:
-        doubt = Path(request.out) / f"{name}-uncertainty.nrrd"
-        write_volume(done.result.uncertainty, doubt, compress=False)
+    maps = {one: Path(request.out) / f"{name}-{one}.nrrd" for one in done.result.maps}
+    for one, path in maps.items():
+        write_volume(done.result.maps[one], path, compress=False)
     ended = time.monotonic()
     device = str(live.segmenter.device)
     remember(live.card, device, options, ended - loaded)
@@ -162,7 +161,7 @@ def auto_segment(values: Mapping[str, Any], reporter: Reporter) -> dict[str, obj
         ],
         "table": [asdict(row) for row in done.rows],
         "unit": "HU" if live.card.preprocessing.modality == "CT" else "",
-        "uncertainty": str(doubt) if doubt else None,
+        "maps": {one: str(path) for one, path in maps.items()},
         "mode": options.mode,
         "notes": list(done.result.notes),
         "seconds": {part: round(value, 3) for part, value in seconds.items()},

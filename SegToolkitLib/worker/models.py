@@ -14,7 +14,7 @@ from pydantic import Field
 from SegToolkitLib.archive import extract, opened
 from SegToolkitLib.automatic.timing import seconds_here
 from SegToolkitLib.errors import SegToolkitError
-from SegToolkitLib.methods.registry import automatic, automatic_of, service_of
+from SegToolkitLib.methods.registry import Recognises, automatic, automatic_of, service_of
 from SegToolkitLib.models.card import CARD_FILE, ModelCard
 from SegToolkitLib.models.licence import ensure_accepted
 from SegToolkitLib.models.search import Entry
@@ -30,7 +30,7 @@ NOT_AUTOMATIC: dict[str, object] = {
     "automatic": False,
     "grid": "",
     "modes": [],
-    "uncertainty": False,
+    "maps": {},
     "small": False,
     "memory_mb": None,
     "seconds_here": {},
@@ -207,7 +207,7 @@ def _order(request: _Add, path: Path, folder: Path) -> dict[str, Any]:
     own = {"id": request.id, "do": "import_checkpoint", "path": str(path), "out": str(folder)}
     method = request.method
     if method is None and request.automatic:
-        method = next((name for name in automatic() if "import_checkpoint" in service_of(name).verbs), None)
+        method = _importer_of(path)
         if method is None:
             raise SegToolkitError(
                 "not-a-model",
@@ -224,6 +224,15 @@ def _order(request: _Add, path: Path, folder: Path) -> dict[str, Any]:
         )
     numbers = {"modality": request.modality, "mean": request.mean, "std": request.std}
     return {**own, **numbers, "method": method}
+
+
+def _importer_of(path: Path) -> str | None:
+    """The automatic method that knows a checkpoint, else the first that takes what it cannot tell."""
+    services = {name: service_of(name) for name in automatic()}
+    able = {name: one for name, one in services.items() if "import_checkpoint" in one.verbs}
+    known = [name for name, one in able.items() if isinstance(one, Recognises) and one.recognises(path)]
+    others = [name for name, one in able.items() if not isinstance(one, Recognises)]
+    return next(iter(known + others), None)
 
 
 def _added(store: ModelStore, folder: Path, replace: bool) -> dict[str, object]:

@@ -35,7 +35,9 @@ def main() -> None:
     make_model(
         folder / "models", "abdomen", bands=organs, title="Abdomen, CT (model of the tests)", delay=0.2
     )
-    make_model(folder / "models", "heart", modality="MR", title="Abdomen, MR (model of the tests)")
+    make_model(folder / "models", "abdomen-mr", modality="MR", title="Abdomen, MR (model of the tests)")
+    heart = {"left ventricle": (380, 520), "right ventricle": (590, 740), "myocardium": (90, 140)}
+    make_model(folder / "models", "heart", bands=heart, title="Heart (model of the tests)")
     import host
 
     application = host.start([ROOT / "SegToolkit" / "SegToolkitAutoSegment.py"])
@@ -76,7 +78,7 @@ def main() -> None:
     voxels[voxels < 60] = -1000
     panel.parameters.inputVolume = volume
     panel.parameters.model = "abdomen"
-    panel.parameters.uncertainty = True
+    panel.parameters.maps = ["uncertainty", "darkness"]
     panel.refresh()
     ui.applyButton.click()
     run = panel.runner.run
@@ -108,7 +110,48 @@ def main() -> None:
     ui.compareSection.setProperty("collapsed", False)
     finished(ui.compareButton)
     picture("compare")
+    first.setCheckState(0, first.checkState(0).Unchecked)
+    cine = beatingHeart(data)
+    panel.parameters.inputVolume, panel.parameters.model = cine, "heart"
+    for section in (ui.compareSection, ui.modelSection, ui.organsSection, ui.dicomSection):
+        section.setProperty("collapsed", True)
+    ui.volumesSection.setProperty("collapsed", False)
+    panel.refresh()
+    application.processEvents(0.3)
+    finished(ui.allFramesButton)
+    for section in (ui.compareSection, ui.outputSection):
+        section.setProperty("collapsed", True)
+    picture("frames")
     application.quit()
+
+
+def beatingHeart(data, frames=12):
+    """A volume that belongs to a sequence; its organs lose voxels at their ends and win them back."""
+    import numpy as np
+    import slicer
+
+    scene = slicer.mrmlScene
+    sequence = scene.AddNewNodeByClass("vtkMRMLSequenceNode", "cine")
+    sequence.SetIndexName("time")
+    sequence.SetIndexUnit("ms")
+    frame = data.makeVolume("frame")
+    whole = slicer.util.arrayFromVolume(frame).copy()
+    whole[whole < 60] = -1000
+    for number in range(frames):
+        voxels = whole.copy()
+        for low, high, share in ((380, 520, 0.55), (590, 740, 0.4)):
+            mask = (whole >= low) & (whole <= high)
+            columns = np.flatnonzero(mask.any(axis=(0, 1)))
+            kept = 1 - share * np.sin(np.pi * number / frames) ** 2
+            gone = columns[round(kept * len(columns)) :]
+            voxels[:, :, gone] = np.where(mask[:, :, gone], 180, voxels[:, :, gone])
+        slicer.util.updateVolumeFromArray(frame, voxels)
+        sequence.SetDataNodeAtValue(frame, str(70 * number))
+    scene.RemoveNode(frame)
+    browser = scene.AddNewNodeByClass("vtkMRMLSequenceBrowserNode", "browser")
+    browser.SetAndObserveMasterSequenceNodeID(sequence.GetID())
+    slicer.modules.sequences.logic().UpdateAllProxyNodes()
+    return browser.GetProxyNode(sequence)
 
 
 if __name__ == "__main__":

@@ -59,7 +59,8 @@ def test_millilitres_of_a_tilted_gantry_are_those_of_its_leaning_voxels() -> Non
     [
         ({}, {"labels": [1, 9]}, "unknown-structure"),
         ({"modes": ["full"]}, {"mode": "quick"}, "no-mode"),
-        ({"uncertainty": False}, {"uncertainty": True}, "no-uncertainty"),
+        ({"maps": []}, {"maps": ["uncertainty"]}, "no-map"),
+        ({}, {"maps": ["darkness", "glory"]}, "no-map"),
         ({"bands": {}}, {}, "no-labels"),
         ({"bands": {f"s{n}": (n, n) for n in range(256)}}, {}, "no-labels"),
     ],
@@ -71,6 +72,23 @@ def test_what_a_model_cannot_do_is_refused_before_it_is_loaded(
     with pytest.raises(SegToolkitError) as error:
         check_options(AutomaticOptions(**options), card, brightness.describe(card))
     assert error.value.code == code
+
+
+def test_a_map_that_a_model_has_not_is_answered_with_those_it_has(tmp_path: Path) -> None:
+    for maps, hint in (
+        (["uncertainty", "darkness"], "It makes: uncertainty, darkness."),
+        ([], "without maps"),
+    ):
+        card = card_of(tmp_path, name=f"of-{len(maps)}", maps=maps)
+        with pytest.raises(SegToolkitError, match="makes no map glory") as error:
+            check_options(AutomaticOptions(maps=["glory", *maps]), card, brightness.describe(card))
+        assert hint in error.value.hint
+
+
+def test_a_map_that_is_asked_for_twice_is_made_once(tmp_path: Path) -> None:
+    card = card_of(tmp_path)
+    asked = AutomaticOptions(maps=["darkness", "uncertainty", "darkness"])
+    assert check_options(asked, card, brightness.describe(card)).maps == ["darkness", "uncertainty"]
 
 
 def test_a_model_without_a_small_way_goes_the_usual_one(tmp_path: Path) -> None:
@@ -120,6 +138,27 @@ def test_a_method_that_gives_labels_nobody_asked_for_is_found_out(tmp_path: Path
 
     with pytest.raises(SegToolkitError, match="not asked for"):
         segment_volume(Disobedient(), card, image(), AutomaticOptions(labels=[2]))
+
+
+@pytest.mark.parametrize(
+    "maps",
+    [{"darkness": np.zeros((10, 20, 30), np.float32)}, {"uncertainty": np.zeros((10, 20, 30), np.uint8)}],
+    ids=["nobody asked for it", "of whole numbers"],
+)
+def test_a_method_that_gives_a_map_that_is_none_is_found_out(
+    tmp_path: Path, maps: dict[str, np.ndarray]
+) -> None:
+    segmenter, card = loaded(tmp_path)
+
+    class Disobedient:
+        device = CPU
+
+        def segment(self, volume: Volume, options: AutomaticOptions, progress: Any = None) -> AutomaticResult:
+            found = segmenter.segment(volume, AutomaticOptions(), progress)
+            return AutomaticResult(found.labels, {name: volume.with_voxels(v) for name, v in maps.items()})
+
+    with pytest.raises(SegToolkitError, match="gave a map"):
+        segment_volume(Disobedient(), card, image(), AutomaticOptions(maps=["uncertainty"]))
 
 
 # Cropped files

@@ -111,11 +111,11 @@ def test_a_second_run_goes_on_where_the_first_one_stopped(place: Path) -> None:
 def test_organs_mode_and_extra_files(place: Path) -> None:
     ear = Ear()
     one = ["-i", place / "in" / "a.nii.gz", "-o", place / "a.nrrd"]
-    extras = ["--uncertainty", place / "u.nrrd", "--overlay", place / "a.png", "--table", place / "t.csv"]
+    extras = ["--uncertainty", "--overlay", place / "a.png", "--table", place / "t.csv"]
     run(place, *one, "--organs", "Kidney (right), 2", "--mode", "quick", *extras, ear=ear)
     assert set(np.unique(read_volume(place / "a.nrrd").voxels)) == {0, 2, 3}
     assert ear.warnings == ["Computed on every second voxel."]
-    doubt = read_volume(place / "u.nrrd")
+    doubt = read_volume(place / "a_uncertainty.nii.gz")
     assert doubt.voxels.dtype == np.float32
     assert doubt.same_grid(image(), 1e-2)
     assert (place / "a.png").read_bytes().startswith(b"\x89PNG")
@@ -125,12 +125,21 @@ def test_organs_mode_and_extra_files(place: Path) -> None:
 
 def test_several_images_have_their_extra_files_in_folders(place: Path) -> None:
     images = ["-i", place / "in" / "a.nii.gz", "-i", place / "in" / "b_0000.nii.gz", "-o", place / "out"]
-    run(place, *images, "--overlay", place / "pictures", "--uncertainty", place / "doubt")
+    run(place, *images, "--overlay", place / "pictures", "--map", "darkness", "--uncertainty")
     assert sorted(p.name for p in (place / "pictures").iterdir()) == ["a.png", "b.png"]
-    assert sorted(p.name for p in (place / "doubt").iterdir()) == [
-        "a-uncertainty.nrrd",
-        "b-uncertainty.nrrd",
+    assert sorted(p.name for p in (place / "out").iterdir()) == [
+        *("a.seg.nrrd", "a_darkness.nii.gz", "a_uncertainty.nii.gz"),
+        *("b.seg.nrrd", "b_darkness.nii.gz", "b_uncertainty.nii.gz"),
     ]
+
+
+def test_a_map_does_not_take_the_place_of_an_image(place: Path) -> None:
+    (place / "in" / "c.nrrd").rename(place / "in" / "a_darkness.nii.gz")
+    words = ["-i", place / "in" / "a.nii.gz", "-i", place / "in" / "a_darkness.nii.gz", "--map", "darkness"]
+    for out, suffix in ((place / "in", ".nrrd"), (place / "out", ".nii.gz")):
+        with pytest.raises(SegToolkitError, match=r"a_darkness\.nii\.gz is among") as error:
+            run(place, *words, "-o", out, "--format", suffix)
+        assert error.value.code == "would-overwrite"
 
 
 def test_cases_are_chosen_by_a_list_and_divided_among_machines(place: Path) -> None:
@@ -146,6 +155,7 @@ def test_cases_are_chosen_by_a_list_and_divided_among_machines(place: Path) -> N
 REFUSED: dict[str, tuple[list[str], str]] = {
     "an image that is not there": (["-i", "no.nii.gz", "-o", "out"], "missing-file"),
     "an unknown organ": (["-i", "in/a.nii.gz", "-o", "out", "--organs", "liver,heart"], "unknown-structure"),
+    "a map that the model has not": (["-i", "in", "-o", "out", "--map", "glory"], "no-map"),
     "one picture for many": (["-i", "in", "-o", "out", "--overlay", "a.png"], "several-images"),
     "a picture of another kind": (["-i", "in/a.nii.gz", "-o", "out", "--overlay", "a.jpg"], "unknown-suffix"),
     "the image itself": (["-i", "in/a.nii.gz", "-o", "in/a.nii.gz", "--overwrite"], "would-overwrite"),
@@ -242,17 +252,16 @@ def test_a_folder_means_its_volumes_or_itself(place: Path) -> None:
     assert left_out == []
 
 
-LABEL_MAPS = ["a-label.nrrd", "a.Mask.nii.gz", "a-uncertainty.nrrd", "b.nii.gz", "label_1.mha", "x seg02.nii"]
+LABEL_MAPS = ["a-label.nrrd", "a.Mask.nii.gz", "a_residual.nii.gz", "b.nii.gz", "label_1.mha", "x seg02.nii"]
+IMAGES = ["unmasked.nrrd", "segment.nrrd", "residual tumour 3.nrrd"]
 
 
 def test_label_maps_of_a_folder_are_left_out_unless_they_are_named(place: Path) -> None:
-    for name in (*LABEL_MAPS, "unmasked.nrrd", "segment.nrrd"):
+    for name in (*LABEL_MAPS, *IMAGES):
         write(image(), place / "in" / name)
     images, left_out = find_images([place / "in", place / "in" / "label_1.mha"])
     assert sorted(p.name for p in left_out) == sorted({*LABEL_MAPS} - {"label_1.mha"})
-    assert {p.name for p in images} == {
-        *("a.nii.gz", "b_0000.nii.gz", "c.nrrd", "unmasked.nrrd", "segment.nrrd", "label_1.mha")
-    }
+    assert {p.name for p in images} == {*("a.nii.gz", "b_0000.nii.gz", "c.nrrd", "label_1.mha", *IMAGES)}
 
 
 def test_label_maps_that_are_left_out_are_told_and_segmented_where_they_are_named(place: Path) -> None:

@@ -22,7 +22,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     models = folder / "models"
     make_model(models)
     make_model(models, "bound", permissive=False)
-    make_model(models, "plain", modes=["full"], uncertainty=False)
+    make_model(models, "plain", modes=["full"], maps=[])
     make_model(models, "slow", delay=5)
     for fails in ("memory", "error", "internal", "dies", "shifted"):
         make_model(models, fails, fails=fails)
@@ -61,15 +61,21 @@ def test_models_are_described_by_their_cards(worker: Worker) -> None:
     found = {one["name"]: one for one in worker.ask("models")["models"]}
     own, few_shot = found["brightness"], found["abdomen-mr-t2-compact"]
     assert own["automatic"]
-    assert (own["modes"], own["uncertainty"], own["small"]) == (["full", "quick"], True, True)
+    assert (own["modes"], own["small"]) == (["full", "quick"], True)
+    assert own["maps"] == {"uncertainty": "Uncertainty", "darkness": "How dark it is"}
     assert own["grid"] in own["text"]
     assert [label["name"] for label in own["labels"]] == own["structures"]
     assert own["labels"][0]["value"] == 1
     assert "Liver" in own["labels"][0]["terminology"]
     assert own["labels"][0]["colour"] == [0.8667, 0.5098, 0.3961]
     assert not few_shot["automatic"]
-    assert (few_shot["labels"], few_shot["modes"], few_shot["seconds_here"]) == ([], [], {})
-    assert (found["plain"]["modes"], found["plain"]["uncertainty"]) == (["full"], False)
+    assert (few_shot["labels"], few_shot["modes"], few_shot["maps"], few_shot["seconds_here"]) == (
+        [],
+        [],
+        {},
+        {},
+    )
+    assert (found["plain"]["modes"], found["plain"]["maps"]) == (["full"], {})
 
 
 def test_a_card_whose_settings_are_wrong_is_not_usable_and_says_why(place: Path, tmp_path: Path) -> None:
@@ -92,7 +98,7 @@ def test_the_result_lies_on_the_grid_of_the_image(
 
 
 def test_an_answer_has_all_that_a_window_shows(worker: Worker, place: Path) -> None:
-    outputs = worker.ask("auto_segment", **body(place, uncertainty=True, labels=[4, 1, 5]))
+    outputs = worker.ask("auto_segment", **body(place, maps=["uncertainty", "darkness"], labels=[4, 1, 5]))
     assert [(s["label"], s["name"], s["voxels"]) for s in outputs["structures"]] == [
         (1, "liver", 448),
         (4, "left kidney", 60),
@@ -103,10 +109,12 @@ def test_an_answer_has_all_that_a_window_shows(worker: Worker, place: Path) -> N
     liver, kidney, pancreas = outputs["table"]
     assert liver == {"value": 1, "name": "liver", "voxels": 448, "ml": pytest.approx(2.016), "mean": 150.0}
     assert (kidney["mean"], pancreas["mean"], outputs["unit"]) == (450.0, None, "HU")
-    doubt = read_volume(outputs["uncertainty"])
-    assert doubt.voxels.dtype == np.float32
-    assert 0 <= doubt.voxels.min() <= doubt.voxels.max() <= 1
-    assert doubt.same_grid(image(), 1e-2)
+    assert list(outputs["maps"]) == ["uncertainty", "darkness"]
+    for path in outputs["maps"].values():
+        found = read_volume(path)
+        assert found.voxels.dtype == np.float32
+        assert 0 <= found.voxels.min() < found.voxels.max() <= 1
+        assert found.same_grid(image(), 1e-2)
     assert list(outputs["seconds"])[:2] == ["load", "read"]
     assert outputs["seconds"]["total"] >= outputs["seconds"]["fine"]
     assert outputs["device"] == "cpu"
@@ -172,7 +180,8 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "no label": ({"labels": []}, "bad-request"),
     "a mode of no model": ({"mode": "sideways"}, "bad-request"),
     "a mode that it has not": ({"model": "plain", "mode": "quick"}, "no-mode"),
-    "doubt that it cannot tell": ({"model": "plain", "uncertainty": True}, "no-uncertainty"),
+    "a map that it has not": ({"model": "plain", "maps": ["uncertainty"]}, "no-map"),
+    "a map whose name is a path": ({"maps": ["../up"]}, "bad-request"),
     "an unknown field": ({"label": [1]}, "bad-request"),
     "no image": ({"image": "nothing.nrrd"}, "missing-file"),
     "no Hounsfield units": ({"image": "bright.nrrd"}, "modality-range"),

@@ -73,14 +73,14 @@ def test_doubt_is_written_on_the_voxels_of_the_image(place: Path, monkeypatch: p
 
     def of_a_box(self: CssnSegmenter, *given: Any) -> AutomaticResult:
         result = whole(self, *given)
-        assert result.uncertainty is not None
-        grid = sub_grid(result.uncertainty.grid, (3, 4, 5), (6, 7, 8))
+        grid = sub_grid(result.maps["uncertainty"].grid, (3, 4, 5), (6, 7, 8))
         voxels = np.ones(grid.shape, np.float32)
-        return replace(result, uncertainty=Volume(voxels, grid.spacing, grid.origin, grid.direction))
+        doubt = Volume(voxels, grid.spacing, grid.origin, grid.direction)
+        return replace(result, maps={"uncertainty": doubt})
 
     monkeypatch.setattr(CssnSegmenter, "segment", of_a_box)
-    assert segment(place, "-i", the_scan(place), "-o", place / "out", "--uncertainty", place / "u.nrrd") == 0
-    doubt = read_volume(place / "u.nrrd")
+    assert segment(place, "-i", the_scan(place), "-o", place / "out", "--map", "uncertainty") == 0
+    doubt = read_volume(place / "out" / "Müller, A_uncertainty.nii.gz")
     assert doubt.same_grid(scan())
     assert np.argwhere(doubt.voxels).min(axis=0).tolist() == [5, 4, 3]
     assert doubt.voxels.sum() == 6 * 7 * 8

@@ -6,49 +6,16 @@ from typing import Any
 
 import numpy as np
 import pytest
-from scipy import ndimage
 
 from SegToolkitLib.methods.cssn.plan import InferencePlan
 from SegToolkitLib.methods.cssn.prepare import Box
 from SegToolkitLib.methods.cssn.regions import (
     box_of,
-    largest_parts,
     least_voxels,
     organ_box,
     paint_parts,
     region_box,
 )
-
-
-def _reference(mask: np.ndarray, keep: int | None, least: float) -> np.ndarray:
-    """By scipy, whose parts are numbered in the order of the array."""
-    parts, count = ndimage.label(mask, np.ones((3, 3, 3), int))
-    sizes = np.bincount(parts.ravel(), minlength=count + 1)[1:]
-    order = [part for part in np.argsort(-sizes, kind="stable")[:keep] if sizes[part] > least]
-    return np.isin(parts, np.array(order, dtype=int) + 1)
-
-
-@pytest.mark.parametrize("keep", [1, 2, 5, None])
-@pytest.mark.parametrize("least", [0, 1, 2.5, 40])
-@pytest.mark.parametrize("density", [0.02, 0.06, 0.1, 0.5, 1.0])
-def test_largest_parts_are_those_of_the_definition_ties_included(
-    keep: int | None, least: float, density: float
-) -> None:
-    mask = np.random.default_rng(3).random((9, 10, 11)) < density
-    assert (largest_parts(mask, keep, least) == _reference(mask, keep, least)).all()
-
-
-def test_parts_touching_at_a_corner_are_one() -> None:
-    mask = np.zeros((4, 4, 4), bool)
-    mask[0, 0, 0] = mask[1, 1, 1] = mask[3, 3, 3] = True
-    assert largest_parts(mask, 1, 0).sum() == 2
-    assert not largest_parts(mask, 1, 2).any(), "a part must have strictly more voxels than the limit"
-
-
-def test_of_two_parts_of_one_size_the_first_stays() -> None:
-    mask = np.zeros((1, 1, 7), bool)
-    mask[0, 0, [1, 2, 4, 5]] = True
-    assert largest_parts(mask, 1, 0)[0, 0].tolist() == [False, True, True, False, False, False, False]
 
 
 def test_later_organs_lie_over_earlier_ones() -> None:

@@ -25,6 +25,7 @@ from SegToolkitLib.volume.lattice import sub_grid
 from SegToolkitLib.volume.placing import onto_grid
 
 CPU = torch.device("cpu")
+DOUBT = AutomaticOptions(maps=["uncertainty"])
 VALUES = (2, 3, 7)
 LABELS = [Label(value=value, name=f"organ {value}") for value in VALUES]
 NARROW = {"channels": (4, 8, 8, 8)}
@@ -97,9 +98,7 @@ def test_equals_the_specification_step_by_step(expected: Volume) -> None:
 
 @pytest.fixture(scope="module")
 def doubt() -> Volume:
-    found = _segmenter(_plan()).segment(_scan(), AutomaticOptions(uncertainty=True)).uncertainty
-    assert found is not None
-    return found
+    return _segmenter(_plan()).segment(_scan(), DOUBT).maps["uncertainty"]
 
 
 @pytest.mark.parametrize("code", ORIENTATIONS)
@@ -120,12 +119,13 @@ def test_every_orientation_has_the_same_result_at_the_same_place(
     code: str, expected: Volume, doubt: Volume
 ) -> None:
     turned = Reorient(code).apply(_scan())[0]
-    result = _segmenter(_plan()).segment(turned, AutomaticOptions(uncertainty=True))
+    result = _segmenter(_plan()).segment(turned, DOUBT)
     assert result.labels.same_grid(turned)
     back = onto_grid(result.labels, expected, label=True)
     assert (back.voxels == expected.voxels).mean() > 0.9995
-    assert result.uncertainty is not None
-    assert np.allclose(onto_grid(result.uncertainty, doubt, label=False).voxels, doubt.voxels, atol=1e-3)
+    assert np.allclose(
+        onto_grid(result.maps["uncertainty"], doubt, label=False).voxels, doubt.voxels, atol=1e-3
+    )
 
 
 @pytest.mark.parametrize(
@@ -156,7 +156,7 @@ def test_oblique_volumes_are_taken_along_the_nearest_axes(expected: Volume) -> N
 @pytest.mark.parametrize("shape", [(1, 30, 34), (30, 1, 34), (2, 3, 2), (1, 1, 1), (7, 90, 40)])
 def test_thin_and_tiny_volumes_have_a_result_on_their_own_grid(shape: tuple[int, int, int]) -> None:
     scan = Volume(np.random.default_rng(0).normal(0, 200, shape), (3, 4, 5), (0, 0, 0), np.eye(3))
-    for options in (AutomaticOptions(uncertainty=True), AutomaticOptions(mode="quick")):
+    for options in (DOUBT, AutomaticOptions(mode="quick")):
         assert _segmenter(_plan()).segment(scan, options).labels.same_grid(scan)
 
 
@@ -228,8 +228,7 @@ def test_doubt_is_one_at_the_threshold_and_none_far_from_it() -> None:
     plan = _plan().model_copy(update={"coarse": None})
     _, fine = _networks()
     segmenter = CssnSegmenter(plan, for_stage(fine.state_dict(), "fine"), LABELS, CPU)
-    found = segmenter.segment(_scan(), AutomaticOptions(uncertainty=True)).uncertainty
-    assert found is not None
+    found = segmenter.segment(_scan(), DOUBT).maps["uncertainty"]
     margin = 1 - np.abs(2 / (1 + np.exp(-_fine_logits(_scan(), fine))) - 1)
     assert np.abs(found.voxels - margin.max(0)).max() < 0.006
     assert found.voxels.max() > 0.9

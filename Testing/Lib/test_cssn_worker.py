@@ -104,13 +104,13 @@ def test_a_model_segments_on_the_grid_of_the_image_and_takes_its_terms_first(
         "device": "cpu",
     }
     assert worker.refused("auto_segment", **request)["code"] == "licence-not-accepted"
-    outputs = worker.ask("auto_segment", **request, accept_licence=True, uncertainty=True)
+    outputs = worker.ask("auto_segment", **request, accept_licence=True, maps=["uncertainty"])
     given = read_volume(place / "image.nrrd")
     assert set(np.unique(whole(outputs, given))) <= {0, 1, 4}
     assert [s["label"] for s in outputs["structures"]] == [1, 4]
     assert [row["voxels"] for row in outputs["table"]] == [s["voxels"] for s in outputs["structures"]]
     assert outputs["table"][0]["voxels"] == int((whole(outputs, given) == 1).sum())
-    doubt = read_volume(outputs["uncertainty"]).voxels
+    doubt = read_volume(outputs["maps"]["uncertainty"]).voxels
     assert 0 <= doubt.min() <= doubt.max() <= 1
     only = worker.ask("auto_segment", **request, labels=[4])
     assert [s["label"] for s in only["structures"]] == [4]

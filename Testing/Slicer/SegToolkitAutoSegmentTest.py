@@ -80,7 +80,7 @@ class SegToolkitAutoSegmentTest(ScriptedLoadableModuleTest):
         self.assertEqual([row["name"] for row in run.results[0].rows], [name])
 
     def test_several_volumes_are_taken_back_in_one_step(self):
-        run = self.runOn([self.aVolume(), self.aVolume("flipped")], uncertainty=self.aModel()["uncertainty"])
+        run = self.runOn([self.aVolume(), self.aVolume("flipped")], maps=list(self.aModel()["maps"]))
         self.assertEqual(len(run.results), 2)
         self.logic.undo()
         self.assertEqual(slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLSegmentationNode"), 0)

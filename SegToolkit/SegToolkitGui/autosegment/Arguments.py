@@ -18,7 +18,18 @@ from SegToolkitGui.run.Arguments import (
     wrong,
 )
 
-__all__ = ["SEGMENTATION", "VOLUME", "callback", "node", "number", "organs", "text", "texts", "volumes"]
+__all__ = [
+    "SEGMENTATION",
+    "VOLUME",
+    "callback",
+    "maps",
+    "node",
+    "number",
+    "organs",
+    "text",
+    "texts",
+    "volumes",
+]
 
 
 def organs(value) -> list[str | int]:
@@ -34,3 +45,9 @@ def organs(value) -> list[str | int]:
         return [one if isinstance(one, str) else operator.index(one) for one in several]  # numpy's as well
     except TypeError:
         raise wrong("organs", _("a list of names or label values"), value) from None
+
+
+def maps(value, uncertainty=False) -> list[str]:
+    """Names of maps, one or several, each once; ``uncertainty`` is short for the one of that name."""
+    names = texts(value, "maps") if value is not None else []
+    return list(dict.fromkeys([*names, *(["uncertainty"] if uncertainty else [])]))

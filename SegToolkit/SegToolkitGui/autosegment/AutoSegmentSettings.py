@@ -10,6 +10,7 @@ from slicer.i18n import tr as _
 from SegToolkitGui.Errors import UserError
 from SegToolkitGui.scene import DicomDatabase
 from SegToolkitGui.scene.ResultImport import refusal
+from SegToolkitGui.scene.SequenceFrames import frameCount
 
 MODES = ("full", "quick")
 OUTPUT_MODES = ("new", "add", "replace", "merge")
@@ -31,7 +32,8 @@ class AutoSegmentSettings:
             the segments of the same names, "merge" with them.
         segmentationId: MRML ID of the segmentation to write into; "" makes a new one for each volume.
         volumesTable: also make a table with volume and mean intensity of each organ.
-        uncertainty: also make a volume with the uncertainty of each voxel.
+        maps: names of the model's maps that are made as volumes besides.
+        allFrames: segment each frame of the volume's sequence, into a sequence of its own.
         acceptLicence: accept the terms of the model.
     """
 
@@ -45,7 +47,8 @@ class AutoSegmentSettings:
     outputMode: str = "new"
     segmentationId: str = ""
     volumesTable: bool = True
-    uncertainty: bool = False
+    maps: list[str] = field(default_factory=list)
+    allFrames: bool = False
     acceptLicence: bool = False
 
     @property
@@ -64,7 +67,7 @@ class AutoSegmentSettings:
 
     def problem(self) -> str:
         """Why this cannot be run, in a sentence for the person; "" if it can."""
-        return self._inputProblem() or self._organProblem() or self._outputProblem()
+        return self._inputProblem() or self._framesProblem() or self._organProblem() or self._outputProblem()
 
     def _inputProblem(self) -> str:
         if not self.count:
@@ -83,6 +86,18 @@ class AutoSegmentSettings:
                 return _("{name} is a colour volume; choose one with a single value for each voxel.").format(
                     name=node.GetName()
                 )
+        return ""
+
+    def _framesProblem(self) -> str:
+        if not self.allFrames:
+            return ""
+        if len(self.volumeIds) != 1 or self.series:
+            return _("All frames are segmented of one volume at a time: choose it alone.")
+        volume = slicer.mrmlScene.GetNodeByID(self.volumeIds[0])
+        if frameCount(volume) < 2:
+            return _("{name} has no further frames: it belongs to no sequence.").format(name=volume.GetName())
+        if self.segmentationId or self.outputMode != "new":
+            return _("All frames make a sequence of segmentations: choose no segmentation to write into.")
         return ""
 
     def _organProblem(self) -> str:

@@ -16,23 +16,26 @@ class ChartView:
 
     Args:
         layout: a box layout; the widgets are added at its end.
-        titles: name of a chart -> what it is called.
+        titles: name of a chart -> what it is called; the box is hidden where there is one alone.
+        name: tells its widgets and its view from those of others.
     """
 
-    def __init__(self, layout, titles: dict[str, str]) -> None:
+    def __init__(self, layout, titles: dict[str, str], name: str) -> None:
+        self._name = name
         self._charts: dict[str, str] = {}
         self._viewNode: Any = None
         self.combo = qt.QComboBox()
-        self.combo.objectName = "compareChartCombo"
+        self.combo.objectName = f"{name}ChartCombo"
         self.combo.setToolTip(_("Which values are drawn."))
         for name, title in titles.items():
             self.combo.addItem(title, name)
         self.plot = slicer.qMRMLPlotWidget()
-        self.plot.objectName = "comparePlotWidget"
+        self.plot.objectName = f"{name}PlotWidget"
         self.plot.setMinimumHeight(PLOT_HEIGHT)
         # The bar offers charts of the whole scene, which these need not be.
         self.plot.plotController().setVisible(False)
         layout.addWidget(self.combo)
+        self.combo.setVisible(len(titles) > 1)
         layout.addWidget(self.plot)
         self.combo.connect("currentIndexChanged(int)", self._onChart)
         scene = slicer.mrmlScene
@@ -59,8 +62,8 @@ class ChartView:
 
     def _makeNode(self) -> None:
         node = slicer.vtkMRMLPlotViewNode()
-        node.SetName("SegToolkit comparison")
-        node.SetLayoutName("SegToolkitAutoSegment")
+        node.SetName(f"SegToolkit {self._name}")
+        node.SetLayoutName(f"SegToolkitAutoSegment-{self._name}")
         node.SetHideFromEditors(True)
         node.SetSaveWithScene(False)
         # Else the view follows whatever chart is shown elsewhere.

@@ -20,7 +20,7 @@ class ComparePart(Part):
         super().__init__(panel)
         ui = self.ui
         self.table = TableView(panel, ui.compareTable, ui.copyCompareButton, ui.saveCompareButton)
-        self.chart = ChartView(ui.plotFrame.layout(), CompareCharts.TITLES)
+        self.chart = ChartView(ui.plotFrame.layout(), CompareCharts.TITLES, "compare")
         ui.referenceSelector.connect("currentNodeChanged(vtkMRMLNode*)", self.onReference)
         ui.comparedSelector.connect("currentNodeChanged(vtkMRMLNode*)", self.onCompared)
         ui.toleranceSpin.connect("valueChanged(double)", self.onTolerance)

@@ -22,7 +22,6 @@ class OutputPart(Part):
         ui.outputSelector.connect("currentNodeChanged(vtkMRMLNode*)", self.onOutput)
         ui.outputModeCombo.connect("currentIndexChanged(int)", self.onOutputMode)
         ui.volumesCheck.connect("toggled(bool)", self.onVolumes)
-        ui.uncertaintyCheck.connect("toggled(bool)", self.onUncertainty)
         ui.smallCheck.connect("toggled(bool)", self.onSmall)
 
     def mode(self) -> str:
@@ -34,7 +33,7 @@ class OutputPart(Part):
     def refresh(self) -> None:
         """Show what is chosen, and what the model offers."""
         ui, parameters, busy = self.ui, self.panel.parameters, self.panel.runner.busy
-        model = self.panel.currentModel() or {"modes": [], "uncertainty": False, "small": False}
+        model = self.panel.currentModel() or {"modes": [], "small": False}
         if model["modes"] != self._modes:
             self._modes = list(model["modes"])
             ui.modeCombo.clear()
@@ -58,8 +57,6 @@ class OutputPart(Part):
         ui.outputModeCombo.setEnabled(output is not None and not busy)
         ui.volumesCheck.setChecked(parameters.volumesTable)
         ui.volumesCheck.setEnabled(not busy)
-        ui.uncertaintyCheck.setChecked(parameters.uncertainty and model["uncertainty"])
-        ui.uncertaintyCheck.setEnabled(not busy and model["uncertainty"])
         ui.smallCheck.setChecked(self.panel.session.machine.small and model["small"])
         ui.smallCheck.setEnabled(not busy and model["small"])
 
@@ -84,11 +81,6 @@ class OutputPart(Part):
         """With or without the table."""
         if self._free():
             self.panel.parameters.volumesTable = bool(checked)
-
-    def onUncertainty(self, checked: bool) -> None:
-        """With or without the uncertainty map."""
-        if self._free():
-            self.panel.parameters.uncertainty = bool(checked)
 
     def onSmall(self, checked: bool) -> None:
         """Little memory; it belongs to this machine, not to the scene."""

@@ -6,11 +6,15 @@ from slicer.i18n import tr as _
 
 from SegToolkitGui.autosegment.AutoSegmentSettings import AutoSegmentSettings
 from SegToolkitGui.autosegment.ComparePart import ComparePart
+from SegToolkitGui.autosegment.CurvePart import CurvePart
 from SegToolkitGui.autosegment.DicomPart import DicomPart
+from SegToolkitGui.autosegment.FramesPart import FramesPart
 from SegToolkitGui.autosegment.InputPart import InputPart
+from SegToolkitGui.autosegment.MapsPart import MapsPart
 from SegToolkitGui.autosegment.ModelPart import ModelPart
 from SegToolkitGui.autosegment.OrganPart import OrganPart
 from SegToolkitGui.autosegment.OutputPart import OutputPart
+from SegToolkitGui.autosegment.OverlayPart import OverlayPart
 from SegToolkitGui.autosegment.RunPart import RunPart
 from SegToolkitGui.PanelBase import PanelBase
 from SegToolkitGui.SetupPart import SetupPart
@@ -29,11 +33,15 @@ class Panel(PanelBase):
         self.runner = logic.runner
         self.setup = SetupPart(self)
         self.inputs = InputPart(self)
+        self.frames = FramesPart(self)
         self.dicom = DicomPart(self)
         self.model = ModelPart(self)
         self.organs = OrganPart(self)
         self.output = OutputPart(self)
+        self.maps = MapsPart(self)
         self.running = RunPart(self)
+        self.overlay = OverlayPart(self)
+        self.curve = CurvePart(self)
         self.compare = ComparePart(self)
         self.parts = [
             self.setup,
@@ -42,7 +50,11 @@ class Panel(PanelBase):
             self.model,
             self.organs,
             self.output,
+            self.maps,
             self.running,
+            self.overlay,
+            self.curve,
+            self.frames,
             self.compare,
         ]
 
@@ -61,10 +73,10 @@ class Panel(PanelBase):
         """How many volumes are chosen."""
         return len(self.inputs.volumes()) + len(self.dicom.chosen())
 
-    def settings(self) -> AutoSegmentSettings:
-        """What the panel asks for."""
+    def settings(self, allFrames: bool = False) -> AutoSegmentSettings:
+        """What the panel asks for; of all frames, the result goes where no segmentation is yet."""
         parameters, session, model = self.parameters, self.session, self.currentModel()
-        output = parameters.outputSegmentation
+        output = None if allFrames else parameters.outputSegmentation
         return AutoSegmentSettings(
             volumeIds=[node.GetID() for node in self.inputs.volumes()],
             series=self.dicom.chosen(),
@@ -76,14 +88,21 @@ class Panel(PanelBase):
             outputMode=parameters.outputMode if output is not None else "new",
             segmentationId=output.GetID() if output is not None else "",
             volumesTable=parameters.volumesTable,
-            uncertainty=parameters.uncertainty and bool(model and model["uncertainty"]),
+            maps=self.maps.wanted(),
+            allFrames=allFrames,
         )
 
     def reason(self) -> str:
         """Why Apply cannot be pressed, in a sentence; "" if it can."""
+        return self.readiness() or self.settings().problem()
+
+    def readiness(self) -> str:
+        """Why nothing can be run at all, in a sentence; "" if something can."""
         problem = self.setup.problem() or self.session.noModels
-        if problem:
-            return problem
-        if not self.modelName():
-            return _("There is no automatic model: add one under Model.")
-        return self.settings().problem()
+        if not problem and not self.modelName():
+            problem = _("There is no automatic model: add one under Model.")
+        return problem
+
+    def detachParts(self) -> None:
+        """The sequence browser is about to go."""
+        self.frames.detach()

@@ -16,7 +16,8 @@ class AutoSegmentParameters:
     leftOut: names of organs that are not wanted, of whatever model.
     mode: "full" or "quick".
     outputSegmentation, outputMode: where results go; modes as in AutoSegmentSettings.
-    volumesTable, uncertainty: what comes besides the segments.
+    volumesTable: whether a table comes besides the segments; maps: names of the maps that do, of whatever
+        model.
     reference, compared: segmentations to compare; toleranceMm: of the surface Dice.
     """
 
@@ -28,7 +29,7 @@ class AutoSegmentParameters:
     outputSegmentation: vtkMRMLSegmentationNode
     outputMode: str = "replace"
     volumesTable: bool = True
-    uncertainty: bool = False
+    maps: list[str]
     reference: vtkMRMLSegmentationNode
     compared: vtkMRMLSegmentationNode
     toleranceMm: float = 2.0

@@ -16,9 +16,10 @@ from SegToolkitGui.Errors import UserError
 from SegToolkitGui.run.SceneWatch import SceneWatch
 from SegToolkitGui.run.SegmentRun import SegmentRun
 from SegToolkitGui.run.States import State
-from SegToolkitGui.scene import DicomDatabase, LabelLayers
-from SegToolkitGui.scene.Confidence import ConfidenceImport
+from SegToolkitGui.scene import ColourRamps, DicomDatabase, LabelLayers
 from SegToolkitGui.scene.ResultImport import OutputChoice, ResultImport
+from SegToolkitGui.scene.SequenceFrames import currentFrame
+from SegToolkitGui.scene.ValueMap import ValueMapImport
 
 # Failures that every further volume would meet as well.
 FATAL = (
@@ -33,9 +34,9 @@ FATAL = (
     "missing-package",
     "newer-model",
     "no-labels",
+    "no-map",
     "no-mode",
     "no-model",
-    "no-uncertainty",
     "not-a-model",
     "not-automatic",
     "torch-broken",
@@ -60,9 +61,10 @@ class VolumeResult:
         name: of the volume.
         volumeId, segmentationId: MRML IDs, "" where no organ was found and so no segmentation made.
         segmentIds: organ -> segment ID, of those that were found.
-        uncertaintyId: MRML ID of the uncertainty volume, or "".
+        mapIds: map -> MRML ID of its volume.
         rows: {"name", "value", "voxels", "ml", "mean"} of each organ that was asked for; mean may be None.
         unit: of the mean, "HU" or "".
+        frame: of the volume's sequence, from 0; None where it belongs to none.
         notes: sentences the person should know.
         seconds: the worker's time, by part and in "total".
     """
@@ -71,9 +73,10 @@ class VolumeResult:
     volumeId: str
     segmentationId: str = ""
     segmentIds: dict[str, str] = field(default_factory=dict)
-    uncertaintyId: str = ""
+    mapIds: dict[str, str] = field(default_factory=dict)
     rows: list[dict] = field(default_factory=list)
     unit: str = ""
+    frame: int | None = None
     notes: tuple[str, ...] = ()
     seconds: dict[str, float] = field(default_factory=dict)
 
@@ -95,6 +98,10 @@ class AutoSegmentRun(SegmentRun):
         self.failures: list[tuple[str, UserError]] = []
         self.tableId = ""
         self._labels: list[int] | None = None
+        # What was shown when the run was asked for counts, also of volumes whose turn comes late.
+        nodes = {one: slicer.mrmlScene.GetNodeByID(one) for one in settings.volumeIds}
+        self._atStart = {one: currentFrame(node) for one, node in nodes.items()}
+        self._frame: int | None = None
         self._gone: UserError | None = None
 
     def _work(self):
@@ -159,6 +166,17 @@ class AutoSegmentRun(SegmentRun):
         finally:
             watch.end()
 
+    def _frameOf(self, volumeId: str) -> int | None:
+        self._frame = self._atStart.get(volumeId)
+        return self._frame
+
+    def _titleOf(self, volume) -> str:
+        """Name of a new segmentation."""
+        if self._frame is None:
+            return _("{name} segmentation").format(name=volume.GetName())
+        text = _("{name} frame {number} segmentation")
+        return text.format(name=volume.GetName(), number=self._frame + 1)
+
     def _request(self, volumeId: str, image: Path, folder: Path) -> dict:
         settings = self.settings
         return {
@@ -170,19 +188,16 @@ class AutoSegmentRun(SegmentRun):
             "out": str(folder),
             "labels": self._labels,
             "mode": settings.mode,
-            "uncertainty": settings.uncertainty,
+            "maps": settings.maps,
             "small": settings.small,
         }
 
     def _imported(self, volumeId: str, outputs: dict):
         volume = self._node(volumeId)
-        choice = self._output(self.settings.outputMode, volume)
-        work = ResultImport(_shown(outputs, choice), volume, choice, _appearance(outputs["structures"]))
-        extra = None
-        if outputs.get("uncertainty"):
-            name = _("{name} uncertainty").format(name=volume.GetName())
-            extra = ConfidenceImport(Path(outputs["uncertainty"]), volume, name)
-        made = yield from self._brought(work, choice, extra)
+        choice = self._output(self.settings.outputMode, volume, self._titleOf(volume))
+        work = ResultImport(_shown(outputs, choice), volume, choice, appearance(outputs["structures"]))
+        extras = self._mapImports(outputs["maps"], volume)
+        made = yield from self._brought(work, choice, list(extras.values()))
         node = work.segmentationNode  # None where nothing was found and it would have been a new one
         found = {one["name"] for one in outputs["structures"] if one["voxels"]}
         result = VolumeResult(
@@ -190,9 +205,10 @@ class AutoSegmentRun(SegmentRun):
             volumeId=volumeId,
             segmentationId=node.GetID() if node is not None else "",
             segmentIds={name: one for name, one in work.segmentIds.items() if name in found},
-            uncertaintyId=made[0].GetID() if made else "",
+            mapIds={one: node.GetID() for one, node in zip(extras, made, strict=True)},
             rows=list(outputs["table"]),
             unit=outputs.get("unit", ""),
+            frame=self._frame,
             notes=tuple(outputs.get("notes", ())),
             seconds=dict(outputs["seconds"]),
         )
@@ -200,6 +216,21 @@ class AutoSegmentRun(SegmentRun):
         if self.settings.volumesTable:
             made += self._table()
         self._keep(work, made)
+
+    def _mapImports(self, files: dict[str, str], volume) -> dict[str, ValueMapImport]:
+        """What brings the maps of an answer into the scene, by their names."""
+        model = self._session.find(self.settings.model)
+        titles = model["maps"] if model is not None else {}  # else a folder outside the collection
+        places = list(titles) or list(files)
+        return {
+            name: ValueMapImport(
+                Path(path),
+                volume,
+                f"{volume.GetName()}: {titles.get(name, name)}",
+                ColourRamps.rampOfMap(places.index(name)),
+            )
+            for name, path in files.items()
+        }
 
     def _table(self) -> list:
         """Bring the run's table up to date; returns the node if it is a new one."""
@@ -225,7 +256,8 @@ class AutoSegmentRun(SegmentRun):
         return node.GetName() if node is not None else nodeId
 
 
-def _appearance(structures: list[dict]) -> dict[str, dict]:
+def appearance(structures: list[dict]) -> dict[str, dict]:
+    """Colour and codes of an answer's structures, by their names."""
     return {one["name"]: {"colour": one["colour"], "terminology": one["terminology"]} for one in structures}
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from slicer.i18n import tr as _
 
+from SegToolkitGui.autosegment import FramesText
 from SegToolkitGui.autosegment.DicomSegPart import DicomSegPart
+from SegToolkitGui.autosegment.FramesRun import FramesRun
 from SegToolkitGui.autosegment.ModelCard import duration
 from SegToolkitGui.autosegment.TableView import TableView
 from SegToolkitGui.Errors import UserError
@@ -33,7 +35,7 @@ class RunPart(RunPartBase):
         several = _("Apply to {count} volumes").format(count=count)
         ui.applyButton.setText(several if count > 1 else _("Apply"))
         ready = _("Segment all that is chosen.") if count > 1 else _("Segment the volume.")
-        self._showStart(ui.applyButton, reason, ready)
+        self.showStart(ui.applyButton, reason, ready)
         self.dicomSeg.refresh()
         run = self.panel.runner.withResults
         self.table.show(run.tableId if run is not None else "")
@@ -56,6 +58,11 @@ class RunPart(RunPartBase):
         if not self.busy:  # else it is a double click
             self._start(self.panel.settings())
 
+    def startAllFrames(self) -> None:
+        """Segment all frames of the volume's sequence."""
+        if not self.busy:
+            self._start(self.panel.settings(allFrames=True))
+
     # What the run tells
 
     def onFinished(self, run) -> None:
@@ -69,8 +76,11 @@ class RunPart(RunPartBase):
         """What a segmentation found, and which volumes failed; a comparison is told by its own part."""
         if run is not self.panel.runner.segmented:
             return
-        if run.settings.volumesTable:
+        if run.tableId:
             self.ui.tableSection.collapsed = False
+        if isinstance(run, FramesRun):
+            self._say(run, FramesText.summary(run))
+            return
         empty = [result for result in run.results if not result.segmentIds]
         texts = [self._summary(run)]
         if len(run.results) > 1 and empty:
@@ -79,6 +89,10 @@ class RunPart(RunPartBase):
         # Of many volumes only what explains why nothing was found; the log has the rest.
         noted = run.results if len(run.results) == 1 else empty
         texts += dict.fromkeys(note for result in noted for note in result.notes)
+        self._say(run, texts)
+
+    def _say(self, run, texts: list[str]) -> None:
+        """These sentences, and what failed."""
         for name, error in run.failures:
             texts.append(_("{name} failed: {error}").format(name=name, error=error))
         # Nothing sets a volume aside unseen: one failure among many is told in red.

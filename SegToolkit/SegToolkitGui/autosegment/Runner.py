@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from SegToolkitGui.autosegment.AutoSegmentSettings import AutoSegmentSettings
 from SegToolkitGui.autosegment.Compare import CompareRun, CompareSettings
+from SegToolkitGui.autosegment.FramesRun import FramesRun
 from SegToolkitGui.autosegment.Run import AutoSegmentRun
 from SegToolkitGui.autosegment.Session import AutoSegmentSession
 from SegToolkitGui.run.RunnerBase import RunnerBase
@@ -29,7 +30,8 @@ class AutoSegmentRunner(RunnerBase):
             UserError: another run is under way, or the settings cannot be run.
         """
         self._check(settings)
-        run = AutoSegmentRun(self.session, settings, self.undoStack)
+        kind = FramesRun if settings.allFrames else AutoSegmentRun
+        run = kind(self.session, settings, self.undoStack)
         self._remember(run)
         return self._begin(run)
 

@@ -60,13 +60,14 @@ class TableView:
             for column, text in enumerate(row):
                 item = qt.QTableWidgetItem(text)
                 item.setToolTip(text)
-                if column and _isNumber(text):
+                if _isNumber(text):
                     item.setTextAlignment(qt.Qt.AlignRight | qt.Qt.AlignVCenter)
                 widget.setItem(number, column, item)
         widget.resizeRowsToContents()
         header = widget.horizontalHeader()
         for column in range(len(titles)):
-            wide = qt.QHeaderView.Stretch if column == 0 else qt.QHeaderView.ResizeToContents
+            named = column == 0 and not all(_isNumber(row[0]) for row in rows)
+            wide = qt.QHeaderView.Stretch if named else qt.QHeaderView.ResizeToContents
             header.setSectionResizeMode(column, wide)
         fitHeight(widget, header.height + sum(widget.rowHeight(row) for row in range(len(rows))))
 

@@ -12,8 +12,8 @@ from SegToolkitGui.fewshot.Session import FewShotSession
 from SegToolkitGui.fewshot.Supports import SupportExample, appearanceOf
 from SegToolkitGui.run.SegmentRun import SegmentRun
 from SegToolkitGui.scene import MaskExport
-from SegToolkitGui.scene.Confidence import ConfidenceImport
 from SegToolkitGui.scene.ResultImport import OutputChoice, ResultImport
+from SegToolkitGui.scene.ValueMap import ValueMapImport
 
 
 @dataclass
@@ -122,11 +122,11 @@ class FewShotRun(SegmentRun):
             covered = (outputs["axis"], *settings.slices)
         choice = self._choice(volume)
         work = ResultImport(outputs, volume, choice, appearanceOf(settings.supports), covered=covered)
-        extra = None
+        extras = []
         if settings.confidence and outputs.get("confidence"):
             name = _("{name} confidence").format(name=volume.GetName())
-            extra = ConfidenceImport(Path(outputs["confidence"]), volume, name)
-        made = yield from self._brought(work, choice, extra)
+            extras.append(ValueMapImport(Path(outputs["confidence"]), volume, name))
+        made = yield from self._brought(work, choice, extras)
         self._keep(work, made)
         result = QueryResult(
             volumeId=volumeId,

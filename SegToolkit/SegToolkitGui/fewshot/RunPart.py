@@ -22,8 +22,8 @@ class RunPart(RunPartBase):
 
     def _showButtons(self, reason: str) -> None:
         ui = self.ui
-        self._showStart(ui.applyButton, reason, _("Segment the volume."))
-        self._showStart(
+        self.showStart(ui.applyButton, reason, _("Segment the volume."))
+        self.showStart(
             ui.previewButton,
             reason,
             _("Segment only the slice of the view chosen under Slice, to look at; it is not kept."),

@@ -104,7 +104,7 @@ class RunPartBase(Part):
         """Bring the module's own buttons in line; ``reason`` is why no run can begin."""
         raise NotImplementedError
 
-    def _showStart(self, button, reason: str, ready: str) -> None:
+    def showStart(self, button, reason: str, ready: str) -> None:
         """Enable a button that begins a run; its tool tip says why it cannot, or else ``ready``."""
         busy = self.busy
         button.setEnabled(not reason and not busy)
@@ -188,7 +188,7 @@ class RunPartBase(Part):
                 self.strip.showLog()
         elif run.state == State.CANCELLED:
             finished = isinstance(run, SegmentRun) and run.results
-            kept = _(" Volumes that were finished are kept.") if finished else ""
+            kept = f" {run.keptText}" if finished else ""
             self.showMessage(_("Cancelled; nothing half-done is left in the scene.") + kept)
         else:
             self._tell(run)

@@ -86,6 +86,10 @@ class SceneRun:
         """Whether the run has finished, in whatever way."""
         return self.state in (State.DONE, State.CANCELLED, State.FAILED)
 
+    def _progress(self, phase: str, step: int, total: int) -> None:
+        """How far a part of the work is; a run of many parts may tell of the whole instead."""
+        self.progressed.emit(phase, step, total)
+
     # The work, piece by piece: each yield lets the event loop turn
 
     def _work(self):
@@ -111,7 +115,7 @@ class SceneRun:
         """Do work in steps; given up cleanly if the run ends in the middle of it."""
         try:
             while not work.step(PIECE_MS):
-                self.progressed.emit(_("importing"), int(100 * work.fraction), 100)
+                self._progress(_("importing"), int(100 * work.fraction), 100)
                 yield
         finally:
             work.close()
@@ -165,7 +169,7 @@ class SceneRun:
         if self.over:
             return
         if event["t"] == "progress":
-            self.progressed.emit(event["phase"], event["step"], event["total"])
+            self._progress(event["phase"], event["step"], event["total"])
         elif event["t"] in ("warning", "log"):
             self.logged.emit(f"{event['text']} {event.get('hint', '')}".strip())
 

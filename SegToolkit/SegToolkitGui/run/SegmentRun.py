@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -15,9 +15,10 @@ from SegToolkitGui.Errors import UserError
 from SegToolkitGui.ModelSession import ModelSession
 from SegToolkitGui.run.SceneRun import PIECE_MS, SceneRun
 from SegToolkitGui.run.States import State
-from SegToolkitGui.scene.Confidence import ConfidenceImport
+from SegToolkitGui.scene import Placement
 from SegToolkitGui.scene.ResultImport import OutputChoice, ResultImport
 from SegToolkitGui.scene.SequenceFrames import currentFrame
+from SegToolkitGui.scene.ValueMap import ValueMapImport
 
 
 class SegmentRun(SceneRun):
@@ -32,10 +33,12 @@ class SegmentRun(SceneRun):
     Attributes:
         verb: what the worker is asked for each volume.
         results: one for each finished volume.
+        keptText: said when a run was cancelled that had results.
     """
 
     verb: ClassVar[str]
     goneHint = _("Nothing of this run was kept for that volume.")
+    keptText = _("Volumes that were finished are kept.")
 
     def __init__(self, session: ModelSession, settings, undoStack=None) -> None:
         super().__init__(session, settings)
@@ -68,7 +71,7 @@ class SegmentRun(SceneRun):
 
     def _segmented(self, volumeId: str):
         """One volume, from its export to its result in the scene."""
-        image = yield from self._exported(volumeId, currentFrame(self._node(volumeId)))
+        image = yield from self._exported(volumeId, self._frameOf(volumeId))
         self._enter(State.RUNNING)
         folder = self._session.newResultFolder()
         try:
@@ -78,6 +81,10 @@ class SegmentRun(SceneRun):
         finally:
             Paths.removeFolder(folder)
 
+    def _frameOf(self, volumeId: str) -> int | None:
+        """The frame to segment, from 0: the one that is shown; None for a volume of no sequence."""
+        return currentFrame(self._node(volumeId))
+
     def _exported(self, volumeId: str, frame):
         """Path of the volume's file, written first if it is not there as it is now."""
         node = self._node(volumeId)
@@ -86,7 +93,7 @@ class SegmentRun(SceneRun):
             self._names[str(path)] = node.GetName()
             try:
                 while export is not None and not export.step(PIECE_MS):
-                    self.progressed.emit(_("preparing"), int(100 * export.fraction), 100)
+                    self._progress(_("preparing"), int(100 * export.fraction), 100)
                     yield
                 return path
             except UserError as error:
@@ -122,8 +129,8 @@ class SegmentRun(SceneRun):
             return OutputChoice("new", None, name or _("{name} segmentation").format(name=volume.GetName()))
         return OutputChoice(mode, node, node.GetName())
 
-    def _brought(self, work: ResultImport, choice: OutputChoice, extra: ConfidenceImport | None = None):
-        """Bring a result and the map that goes with it into the scene; ``_keep`` follows.
+    def _brought(self, work: ResultImport, choice: OutputChoice, extras: Sequence[ValueMapImport] = ()):
+        """Bring a result and the maps that go with it into the scene; ``_keep`` follows.
 
         Returns:
             The nodes that were made besides the segmentation.
@@ -133,13 +140,16 @@ class SegmentRun(SceneRun):
             undo.remember(choice.segmentationNode if choice.mode != "new" else None)
         try:
             yield from self._pieces(work)
-            if extra is not None:
+            for extra in extras:
                 yield from self._pieces(extra)
         except BaseException:  # cancelled as well: what is in the scene by now is taken out again
+            for node in (one.volumeNode for one in extras):
+                if node is not None and node.GetScene() is not None:
+                    Placement.removeWithDisplay(node.GetScene(), node)
             if undo is not None:
                 undo.abandon(work.segmentationNode)
             raise
-        return [extra.volumeNode] if extra is not None else []
+        return [extra.volumeNode for extra in extras]
 
     def _keep(self, work: ResultImport, made: list) -> None:
         """The result is complete, ``made`` besides the segmentation: now it can be undone."""

@@ -33,6 +33,6 @@ def removeWithDisplay(scene, node) -> None:
         display = node.GetNthDisplayNode(number)
         if display is not None:
             scene.RemoveNode(display)
-    if node.GetStorageNode() is not None:
+    if node.IsA("vtkMRMLStorableNode") and node.GetStorageNode() is not None:
         scene.RemoveNode(node.GetStorageNode())
     scene.RemoveNode(node)

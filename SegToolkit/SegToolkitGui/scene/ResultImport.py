@@ -33,11 +33,13 @@ class OutputChoice:
             "merge" with what they hold. Names that are not there yet are added.
         segmentationNode: the segmentation; None for "new".
         name: of a new segmentation.
+        visible: whether a new segmentation is shown.
     """
 
     mode: str
     segmentationNode: object = None
     name: str = ""
+    visible: bool = True
 
 
 @dataclass
@@ -319,6 +321,8 @@ class ResultImport(Steps):
         name = self._choice.name or _("{name} segmentation").format(name=self._volumeName)
         node = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", scene.GenerateUniqueName(name))
         node.CreateDefaultDisplayNodes()
+        if not self._choice.visible and node.GetDisplayNode() is not None:
+            node.GetDisplayNode().SetVisibility(False)
         Placement.placeBeside(node, self._volume)
         return node
 

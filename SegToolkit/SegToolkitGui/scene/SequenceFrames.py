@@ -27,6 +27,38 @@ def currentFrame(volumeNode) -> int | None:
     return browser.GetSelectedItemNumber()
 
 
+def frameCount(volumeNode) -> int:
+    """How many frames the volume's sequence has; 0 if it belongs to none."""
+    browser = browserOf(volumeNode) if volumeNode is not None else None
+    master = browser.GetMasterSequenceNode() if browser is not None else None
+    return master.GetNumberOfDataNodes() if master is not None else 0
+
+
+def showFrame(volumeNode, frame: int) -> None:
+    """Show another frame, from 0, wherever the sequence is shown."""
+    browser = browserOf(volumeNode)
+    if browser is not None and 0 <= frame < browser.GetNumberOfItems():
+        browser.SetSelectedItemNumber(frame)
+
+
+def indexValues(volumeNode) -> tuple[str, list[float]]:
+    """What tells the frames apart, such as "time (ms)", and its value for each; ("", []) where these are no
+    numbers, or only count the frames."""
+    browser = browserOf(volumeNode)
+    master = browser.GetMasterSequenceNode() if browser is not None else None
+    if master is None:
+        return "", []
+    numbers = range(master.GetNumberOfDataNodes())
+    try:
+        values = [float(master.GetNthIndexValue(number)) for number in numbers]
+    except ValueError:
+        return "", []
+    if values in (list(numbers), [number + 1 for number in numbers]):
+        return "", []
+    name, unit = master.GetIndexName() or _("index"), master.GetIndexUnit()
+    return f"{name} ({unit})" if unit else name, values
+
+
 def dataNodeOfFrame(volumeNode, frame: int | None):
     """The node that holds the data of a frame; the node itself if ``frame`` is None.
 

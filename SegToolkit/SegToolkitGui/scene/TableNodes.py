@@ -11,14 +11,15 @@ from slicer.i18n import tr as _
 
 from SegToolkitGui.Errors import UserError
 
+ARRAYS = {str: vtk.vtkStringArray, int: vtk.vtkIntArray, float: vtk.vtkDoubleArray}
 Column = tuple[str, Sequence]  # its title, and texts or numbers; None where there is no number
 
 
 def makeTable(name: str, columns: Sequence[Column], description: str = ""):
     """A new table node of the scene.
 
-    Columns of texts become texts, all others numbers; a number that is not there becomes NaN, so that plots
-    leave it out.
+    Columns of texts become texts, of counts whole numbers, all others numbers; a number that is not there
+    becomes NaN, so that plots leave it out.
     """
     scene = slicer.mrmlScene
     node = scene.AddNewNodeByClass("vtkMRMLTableNode", scene.GenerateUniqueName(name))
@@ -31,13 +32,20 @@ def fill(node, columns: Sequence[Column]) -> None:
     """Give a table other contents."""
     table = vtk.vtkTable()
     for title, values in columns:
-        texts = any(isinstance(value, str) for value in values)
-        array = vtk.vtkStringArray() if texts else vtk.vtkDoubleArray()
+        kind = _kind(values)
+        array = ARRAYS[kind]()
         array.SetName(title)
         for value in values:
-            array.InsertNextValue(value if texts else float("nan") if value is None else float(value))
+            array.InsertNextValue(float("nan") if value is None else kind(value))
         table.AddColumn(array)
     node.SetAndObserveTable(table)
+
+
+def _kind(values: Sequence) -> type:
+    for kind in (str, int):
+        if values and all(isinstance(value, kind) for value in values):
+            return kind
+    return float
 
 
 def cells(node) -> tuple[list[str], list[list[str]]]:
@@ -51,8 +59,8 @@ def cells(node) -> tuple[list[str], list[list[str]]]:
 
 
 def _text(value) -> str:
-    if isinstance(value, str):
-        return value
+    if isinstance(value, (str, int)):
+        return str(value)
     if value != value:  # NaN
         return ""
     return f"{value:.3f}" if abs(value) < 10 else f"{value:.1f}"

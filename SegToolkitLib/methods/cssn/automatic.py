@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from SegToolkitLib.automatic.segmenter import AutomaticSegmenter, Described
+from SegToolkitLib.automatic.segmenter import UNCERTAINTY, AutomaticSegmenter, Described
 from SegToolkitLib.methods.cssn.plan import ModelPlan, StagePlan
 from SegToolkitLib.models.card import ModelCard, parse
 
@@ -33,7 +33,7 @@ def describe(card: ModelCard) -> Described:
         if both
         else f"{grids[0]} of the whole",
         modes=["full", "quick"] if both else ["full"],
-        uncertainty=True,
+        maps={UNCERTAINTY: "Uncertainty"},
         small=True,
         memory_mb=None,
     )

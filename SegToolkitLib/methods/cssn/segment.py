@@ -5,8 +5,7 @@ and what happens where nothing is found are ours.
 
 Example:
     >>> from SegToolkitLib.methods.cssn import automatic
-    >>> from SegToolkitLib import heap
-from SegToolkitLib.automatic.segmenter import AutomaticOptions
+    >>> from SegToolkitLib.automatic.segmenter import AutomaticOptions
     >>> from SegToolkitLib.models.card import read_card
     >>> segmenter = automatic.load(folder, read_card(folder), torch.device("cpu"), "auto")  # doctest: +SKIP
     >>> segmenter.segment(volume, AutomaticOptions()).labels.same_grid(volume)  # doctest: +SKIP
@@ -28,7 +27,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from SegToolkitLib import heap
-from SegToolkitLib.automatic.segmenter import AutomaticOptions, AutomaticResult, Progress
+from SegToolkitLib.automatic.segmenter import UNCERTAINTY, AutomaticOptions, AutomaticResult, Progress
 from SegToolkitLib.methods.cssn import slabs
 from SegToolkitLib.methods.cssn.forward import for_inference, forward
 from SegToolkitLib.methods.cssn.frame import Frame, canonical_view
@@ -160,7 +159,7 @@ class CssnSegmenter:
             else:
                 notes.append(NO_REGION)
             tell("coarse", 1, 1)
-        doubt = None
+        maps: dict[str, Volume] = {}
         if region is None:
             notes.append(EMPTY)
         else:
@@ -174,10 +173,10 @@ class CssnSegmenter:
                     c for c, value in enumerate(self._values) if value in (options.labels or self._values)
                 ]
                 self._paint(scan, labels, logits, chosen, stage, region)
-                if options.uncertainty:
-                    doubt = self._doubt(scan, volume, logits[chosen], region)
+                if UNCERTAINTY in options.maps:
+                    maps[UNCERTAINTY] = self._doubt(scan, volume, logits[chosen], region)
             tell("restore", 1, 1)
-        return AutomaticResult(volume.with_voxels(labels), doubt, dict(scan.seconds), tuple(notes))
+        return AutomaticResult(volume.with_voxels(labels), maps, dict(scan.seconds), tuple(notes))
 
     def _scan(self, volume: Volume, small: bool = False) -> Scan:
         return Scan(*canonical_view(check_finite(volume)), small)

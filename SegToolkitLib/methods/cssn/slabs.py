@@ -18,7 +18,8 @@ from torch import Tensor
 
 from SegToolkitLib.methods.cssn.plan import Size
 from SegToolkitLib.methods.cssn.prepare import Box
-from SegToolkitLib.methods.cssn.regions import Mask, box_from
+from SegToolkitLib.methods.cssn.regions import box_from
+from SegToolkitLib.volume.parts import Mask
 
 # Voxels of a slab at full size; as float32 so many take 8 MB, and some steps need a few copies.
 SLAB_VOXELS = 2**21

@@ -31,7 +31,7 @@ def _add_arguments(parser: ArgumentParser) -> None:
 def _run(options: Namespace, reporter: Reporter) -> dict[str, object]:
     import tempfile
 
-    from SegToolkitLib.automatic.segmenter import AutomaticOptions
+    from SegToolkitLib.automatic.segmenter import UNCERTAINTY, AutomaticOptions
     from SegToolkitLib.device import choose_device
     from SegToolkitLib.evaluation.tables import write_results
     from SegToolkitLib.methods.cssn.profiling import profile, told
@@ -42,7 +42,8 @@ def _run(options: Namespace, reporter: Reporter) -> dict[str, object]:
     folder = ModelStore().find(options.model).folder
     card = read_card(folder)
     ensure_accepted(card, accept=options.accept_licence, ask=ask_in_terminal())
-    wanted = AutomaticOptions(mode=options.mode, uncertainty=options.uncertainty, small=options.small)
+    maps = [UNCERTAINTY] if options.uncertainty else []
+    wanted = AutomaticOptions(mode=options.mode, maps=maps, small=options.small)
     with tempfile.TemporaryDirectory() as temporary:
         facts = profile(
             folder,

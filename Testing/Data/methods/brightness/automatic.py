@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from SegToolkitLib.automatic.segmenter import AutomaticSegmenter, Described
 from SegToolkitLib.models.card import ModelCard, parse
 
-from .settings import BrightnessSettings
+from .settings import MAPS, BrightnessSettings
 
 if TYPE_CHECKING:
     import torch
@@ -20,7 +20,7 @@ def describe(card: ModelCard) -> Described:
     return Described(
         grid="the volume's own voxels",
         modes=list(settings.modes),
-        uncertainty=settings.uncertainty,
+        maps={name: MAPS[name] for name in settings.maps},
         small=True,
         memory_mb=None,
     )

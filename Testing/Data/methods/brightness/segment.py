@@ -54,13 +54,16 @@ class BrightnessSegmenter:
                 labels[inside] = label.value
                 edge = np.minimum(voxels - low, high - voxels)[inside]
                 doubt[inside] = np.clip(1 - edge / SURE, 0, 1)
+        span = float(volume.voxels.max() - volume.voxels.min())
+        darkness = (volume.voxels.max() - volume.voxels).astype(np.float32) / np.float32(span)
+        maps = {"uncertainty": doubt, "darkness": darkness}
         result = volume.with_voxels(labels, "brightness")
         if self._settings.fails == "shifted":
             origin = tuple(x + 3 for x in volume.origin)
             result = Volume(labels, volume.spacing, origin, volume.direction)  # type: ignore[arg-type]
         return AutomaticResult(
             result,
-            volume.with_voxels(doubt, "uncertainty") if options.uncertainty else None,
+            {name: volume.with_voxels(maps[name], name) for name in options.maps},
             {"fine" if options.mode == "full" else "coarse": time.monotonic() - started},
             ("Computed on every second voxel.",) if options.mode == "quick" else (),
         )

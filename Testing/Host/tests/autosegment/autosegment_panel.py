@@ -19,14 +19,17 @@ for folder in (ROOT / "SegToolkit", ROOT / "Testing" / "Slicer", METHODS):
 # Brightness of the organs of SegToolkitTestData; there is no gallbladder.
 BANDS = {"liver": (380, 520), "spleen": (590, 740), "gallbladder": (900, 990)}
 ORGANS = {"liver": "large organ", "spleen": "small organ"}
+# The same brightness as another model's structures.
+HEART = {"left ventricle": (380, 520), "right ventricle": (590, 740), "myocardium": (900, 990)}
 # Classes of nodes that a run or a comparison makes.
-MADE = ("Segmentation", "Table", "PlotChart", "PlotSeries", "ScalarVolume")
+MADE = ("Segmentation", "Table", "PlotChart", "PlotSeries", "ScalarVolume", "Sequence")
 MODELS: dict[str, dict[str, Any]] = {
     "abdomen": {"title": "Abdomen, CT"},
     "abdomen-mr": {"title": "Abdomen, MR", "modality": "MR"},
     "with-terms": {"title": "With terms", "permissive": False},
-    "plain": {"title": "Plain", "modes": ["full"], "uncertainty": False},
+    "plain": {"title": "Plain", "modes": ["full"], "maps": []},
     "slow": {"title": "Slow", "delay": 0.25},
+    "heart": {"title": "Heart, CT", "bands": HEART},
     "failing": {"title": "Failing", "fails": "error"},
     "dying": {"title": "Dying", "fails": "dies"},
 }
@@ -49,6 +52,10 @@ class Panel:
     def __getattr__(self, name: str) -> Any:
         """A widget by its name in the .ui file."""
         return getattr(self.widget.ui, name)
+
+    def mapCheck(self, name: str = "uncertainty") -> Any:
+        """The check box of a map."""
+        return self.panel.maps.checks[name]
 
     def wait(self, condition: Callable[[], Any], seconds: float = 60, what: str = "") -> None:
         """Let events happen until the condition holds."""

@@ -28,7 +28,7 @@ def application(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     home = tmp_path_factory.mktemp("home")
     models = tmp_path_factory.mktemp("models")
     for name, settings in MODELS.items():
-        make_model(models, name, bands=BANDS, **settings)
+        make_model(models, name, **{"bands": BANDS, **settings})
     changed = {
         "HOME": str(home),
         "USERPROFILE": str(home),

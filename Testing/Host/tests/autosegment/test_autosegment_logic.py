@@ -21,7 +21,7 @@ def test_process_gives_what_was_asked_for(panel, makeCt):
     )
     result = run.results[0]
     assert list(result.segmentIds) == ["spleen"]
-    assert slicer.mrmlScene.GetNodeByID(result.uncertaintyId) is not None
+    assert slicer.mrmlScene.GetNodeByID(result.mapIds["uncertainty"]) is not None
     assert "coarse" in result.seconds
     assert {event["t"] for event in events} == {"progress", "log"}
     assert "Undone" in panel.logic.undo()
@@ -74,6 +74,8 @@ def test_process_can_return_at_once(panel, makeCt):
         ({"organs": "heart"}, "unknown-organ", "does not find 'heart'"),
         ({"mode": "best"}, "cannot-run", "no mode 'best'"),
         ({"model": "nothing"}, "unknown-model", "nothing"),
+        ({"maps": [1]}, "bad-argument", "maps must be"),
+        ({"maps": "glory"}, "no-map", "It makes: uncertainty, darkness"),
         ({"outputSegmentation": 3}, "bad-argument", "outputSegmentation must be"),
         ({"outputMode": "merge"}, "cannot-run", "'merge' needs a segmentation"),
         ({"outputMode": "mix"}, "cannot-run", "no output mode 'mix'"),

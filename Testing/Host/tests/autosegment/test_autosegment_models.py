@@ -53,21 +53,23 @@ def test_the_card_tells_what_counts(panel):
 
 def test_what_a_model_lacks_is_not_offered(panel):
     panel.chooseModel("plain")
-    for widget in (panel.modeCombo, panel.uncertaintyCheck):
-        assert not widget.isEnabled()
+    assert not panel.modeCombo.isEnabled()
+    assert panel.mapsFrame.isHidden()
     panel.chooseModel("abdomen")
-    for widget in (panel.modeCombo, panel.uncertaintyCheck):
+    for widget in (panel.modeCombo, panel.mapCheck()):
         assert widget.isEnabled()
 
 
 def test_a_choice_that_a_model_lacks_is_not_asked_for(panel, volume):
-    panel.uncertaintyCheck.click()
+    panel.mapCheck().click()
     panel.modeCombo.setCurrentIndex(1)
     panel.settle()
     panel.chooseModel("plain")
     run = panel.apply()
     assert run.state.value == "done", panel.told()
-    assert run.results[0].uncertaintyId == ""
+    assert run.results[0].mapIds == {}
+    panel.chooseModel("abdomen")
+    assert panel.mapCheck().isChecked()
 
 
 def test_the_model_used_last_is_chosen_in_a_new_scene(panel):

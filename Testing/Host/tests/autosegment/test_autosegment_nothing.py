@@ -59,10 +59,10 @@ def test_the_table_has_its_rows(panel, blank):
 
 
 def test_undo_takes_table_and_map_back(panel, blank):
-    panel.uncertaintyCheck.click()
+    panel.mapCheck().click()
     run = panel.apply()
-    assert panel.brought("Table", "ScalarVolume") == ["blank volumes", "blank", "blank uncertainty"]
-    assert run.results[0].uncertaintyId
+    assert panel.brought("Table", "ScalarVolume") == ["blank volumes", "blank", "blank: Uncertainty"]
+    assert run.results[0].mapIds["uncertainty"]
     assert panel.undoButton.isEnabled()
     panel.undoButton.click()
     panel.settle()
@@ -111,7 +111,7 @@ def test_among_several_it_is_told_by_name_and_the_others_count(panel, makeCt, ma
 
 
 def test_cancelling_leaves_nothing(panel, blank):
-    panel.uncertaintyCheck.click()
+    panel.mapCheck().click()
     run = panel.begin()
     run.stateChanged.connect(lambda now: run.cancel() if now.value == "importing" else None)
     panel.over(run)

@@ -147,9 +147,9 @@ def test_table_is_copied_and_saved(panel, volume, tmp_path):
 def test_uncertainty_is_a_volume_beside_the_image(panel, volume):
     import slicer
 
-    panel.uncertaintyCheck.click()
+    panel.mapCheck().click()
     run = panel.apply()
-    doubt = slicer.mrmlScene.GetNodeByID(run.results[0].uncertaintyId)
+    doubt = slicer.mrmlScene.GetNodeByID(run.results[0].mapIds["uncertainty"])
     values = slicer.util.arrayFromVolume(doubt)
     low, high = BANDS["liver"]
     mask = band(volume, "liver")
@@ -157,7 +157,49 @@ def test_uncertainty_is_a_volume_beside_the_image(panel, volume):
         slicer.util.arrayFromVolume(volume)[mask] - low, high - slicer.util.arrayFromVolume(volume)[mask]
     )
     assert values[mask] == pytest.approx(np.clip(1 - edge / 50.0, 0, 1), abs=1e-5)
-    assert doubt.GetName() == "patient uncertainty"
+    assert doubt.GetName() == "patient: Uncertainty"
+
+
+def test_every_map_of_a_model_has_a_box_a_volume_and_colours_of_its_own(panel, volume):
+    import slicer
+
+    assert [check.text() for check in panel.panel.maps.checks.values()] == ["Uncertainty", "How dark it is"]
+    for name in ("uncertainty", "darkness"):
+        panel.mapCheck(name).click()
+    run = panel.apply()
+    nodes = {name: slicer.mrmlScene.GetNodeByID(one) for name, one in run.results[0].mapIds.items()}
+    assert [node.GetName() for node in nodes.values()] == ["patient: Uncertainty", "patient: How dark it is"]
+    assert len({node.GetDisplayNode().GetColorNodeID() for node in nodes.values()}) == 2
+    dark = slicer.util.arrayFromVolume(nodes["darkness"])
+    voxels = slicer.util.arrayFromVolume(volume).astype(float)
+    assert dark == pytest.approx((voxels.max() - voxels) / np.ptp(voxels), abs=1e-5)
+
+
+def test_a_map_lies_over_its_image_when_it_is_asked_for(panel, volume):
+    import slicer
+
+    assert panel.overlayCombo.isHidden()
+    panel.mapCheck("darkness").click()
+    panel.mapCheck().click()
+    run = panel.apply()
+    combo = panel.overlayCombo
+    texts = [combo.itemText(n) for n in range(combo.count())]
+    assert texts == ["No overlay", "patient: Uncertainty", "patient: How dark it is"]
+    assert combo.currentIndex() == 0
+    views = slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode")
+    combo.setCurrentIndex(2)
+    for view in views:
+        assert view.GetForegroundVolumeID() == run.results[0].mapIds["darkness"]
+        assert view.GetBackgroundVolumeID() == volume.GetID()
+        assert 0 < view.GetForegroundOpacity() < 1
+    panel.settle()
+    assert combo.currentIndex() == 2
+    combo.setCurrentIndex(0)
+    assert {view.GetForegroundVolumeID() for view in views} == {None}
+    combo.setCurrentIndex(1)
+    panel.undoButton.click()
+    panel.settle()
+    assert combo.isHidden()
 
 
 def test_quick_mode_is_asked_for_and_said(panel, volume):
@@ -170,13 +212,13 @@ def test_quick_mode_is_asked_for_and_said(panel, volume):
 def test_one_undo_takes_everything_back(panel, volume):
     import slicer
 
-    panel.uncertaintyCheck.click()
+    panel.mapCheck().click()
     before = slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLScalarVolumeNode")
     run = panel.apply()
     assert panel.undoButton.isEnabled()
     panel.undoButton.click()
     panel.settle()
-    for nodeId in (run.results[0].segmentationId, run.results[0].uncertaintyId, run.tableId):
+    for nodeId in (run.results[0].segmentationId, run.results[0].mapIds["uncertainty"], run.tableId):
         assert slicer.mrmlScene.GetNodeByID(nodeId) is None
     assert slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLScalarVolumeNode") == before
     assert not panel.undoButton.isEnabled()

@@ -88,7 +88,7 @@ def test_a_cancelled_second_run_leaves_the_first_one_to_be_undone(panel, volume,
     voxels[: len(voxels) // 2][first[: len(voxels) // 2]] = 180  # the second run finds half of the liver
     slicer.util.arrayFromVolumeModified(volume)
     panel.outputSelector.setCurrentNode(output)
-    panel.uncertaintyCheck.click()
+    panel.mapCheck().click()
     run = panel.begin()
     seen = []
 

@@ -84,7 +84,7 @@ def test_while_it_runs_nothing_can_be_changed(panel, volume):
     run = panel.begin()
     panel.settle()
     names = "inputSelector moreSelector modelList addModelButton organList modeCombo outputSelector"
-    names += " volumesCheck uncertaintyCheck smallCheck applyButton compareButton dicomSegButton undoButton"
+    names += " volumesCheck mapsFrame smallCheck applyButton compareButton dicomSegButton undoButton"
     for name in names.split():
         assert not getattr(panel, name).isEnabled(), name
     run.cancel()
@@ -106,7 +106,7 @@ def test_a_run_goes_on_while_another_module_is_shown(panel, volume):
 def test_choices_are_saved_with_the_scene(panel, volume, tmp_path):
     import slicer
 
-    panel.uncertaintyCheck.click()
+    panel.mapCheck().click()
     panel.modeCombo.setCurrentIndex(1)
     panel.organList.item(0).setCheckState(panel.organList.item(0).checkState().Unchecked)
     panel.toleranceSpin.setValue(3.5)
@@ -115,11 +115,11 @@ def test_choices_are_saved_with_the_scene(panel, volume, tmp_path):
     assert slicer.util.saveScene(str(path))
     panel.application.closeScene()
     panel.settle()
-    assert not panel.uncertaintyCheck.isChecked()
+    assert not panel.mapCheck().isChecked()
     slicer.util.loadScene(str(path))
     panel.settle()
     assert panel.inputSelector.currentNode().GetName() == "patient"
-    assert panel.uncertaintyCheck.isChecked()
+    assert panel.mapCheck().isChecked()
     assert panel.modeCombo.currentIndex() == 1
     assert panel.panel.organs.wanted() == ["spleen", "gallbladder"]
     assert panel.toleranceSpin.value() == 3.5

@@ -7,11 +7,11 @@ import slicer
 from scene_nodes import ENTRY, GRIDS, SHAPE, blob
 
 from SegToolkitGui.Errors import UserError
-from SegToolkitGui.scene import Appearance, Geometry, NrrdFile
-from SegToolkitGui.scene.Confidence import importConfidence
+from SegToolkitGui.scene import Appearance, ColourRamps, Geometry, NrrdFile
 from SegToolkitGui.scene.MaskExport import exportMask
 from SegToolkitGui.scene.NrrdFile import NrrdReader
 from SegToolkitGui.scene.SupportScene import SupportLoad, loadSupportItems
+from SegToolkitGui.scene.ValueMap import ValueMapImport
 from SegToolkitGui.scene.VolumeExport import VolumeExport
 
 MATRIX = GRIDS["permuted oblique"]
@@ -75,9 +75,12 @@ def test_confidence_lies_on_its_volume(made, scene, tmp_path):
     values = np.random.default_rng(0).random(SHAPE, dtype=np.float32)
     NrrdFile.write(tmp_path / "c.nrrd", values, MATRIX)
     tables = scene.GetNumberOfNodesByClass("vtkMRMLColorTableNode")
-    first = importConfidence(tmp_path / "c.nrrd", volume, "How sure")
-    second = importConfidence(tmp_path / "c.nrrd", volume, "How sure")
-    assert scene.GetNumberOfNodesByClass("vtkMRMLColorTableNode") == tables + 1
+    first, second, other = (
+        valueMap(tmp_path / "c.nrrd", volume, ramp)
+        for ramp in (ColourRamps.CONFIDENCE, ColourRamps.CONFIDENCE, ColourRamps.rampOfMap(5))
+    )
+    assert scene.GetNumberOfNodesByClass("vtkMRMLColorTableNode") == tables + 2
+    assert other.GetDisplayNode().GetColorNode() is not first.GetDisplayNode().GetColorNode()
     for node in (first, second):
         np.testing.assert_array_equal(slicer.util.arrayFromVolume(node), values)
         np.testing.assert_allclose(Geometry.ijkToLocal(node), MATRIX)
@@ -88,6 +91,27 @@ def test_confidence_lies_on_its_volume(made, scene, tmp_path):
         assert display.GetColorNode().GetNumberOfColors() == 256
     assert first.GetName() == "How sure"
     assert second.GetName() != "How sure"
+
+
+def valueMap(path, volume, ramp):
+    work = ValueMapImport(path, volume, "How sure", ramp)
+    work.finish()
+    return work.volumeNode
+
+
+@pytest.mark.parametrize("number", range(len(ColourRamps.MAPS)))
+def test_an_overlay_lets_the_image_shine_through_where_there_is_nothing(scene, number):
+    colours = ColourRamps.table(scene, ColourRamps.rampOfMap(number))
+    brightness, opacity = [], []
+    for value in range(colours.GetNumberOfColors()):
+        colour = [0.0] * 4
+        colours.GetColor(value, colour)
+        brightness.append(np.dot(colour[:3], (0.3, 0.59, 0.11)))
+        opacity.append(colour[3])
+    assert (np.diff(brightness) >= 0).all()
+    assert brightness[-1] > brightness[0] + 0.5
+    assert (opacity[0], opacity[-1]) == (0, 1)
+    assert (np.diff(opacity) >= 0).all()
 
 
 def packed(made, tmp_path):
