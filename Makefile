@@ -54,6 +54,7 @@ bench: $(READY) ## our inference against the authors' procedure, and how long th
 	$(BIN)/python Testing/bench_panel.py --out bench
 	$(BIN)/python Testing/bench_training.py --out bench
 	$(BIN)/python Testing/bench_cssn.py --out bench
+	$(BIN)/python Testing/bench_cooperative.py --out bench
 	$(BIN)/python Testing/bench_jobs.py
 	$(BIN)/python Testing/Host/bench_training_panel.py
 

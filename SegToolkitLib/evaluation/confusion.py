@@ -64,6 +64,13 @@ class Confusion:
         return np.where(union > 0, both / np.maximum(union, 1), np.nan)
 
     @property
+    def dice(self) -> NDArray[np.float64]:
+        """DSC of each class [classes]; NaN where neither reference nor result has it."""
+        both = np.diag(self.counts)
+        sizes = self.counts.sum(0) + self.counts.sum(1)
+        return np.where(sizes > 0, 2 * both / np.maximum(sizes, 1), np.nan)
+
+    @property
     def mean_iou(self) -> float:
         """Mean IoU of the classes that occur, the background included; NaN where nothing was added."""
         found = self.iou
