@@ -27,6 +27,8 @@ VERBS = {
     "select-unlabeled": "choose the unlabelled images that are worth learning from",
     "profile": "measure size, time and memory of a model",
     "segment": "segment volumes with a trained model",
+    "visualise": "show how a model sees an image",
+    "convert-settings": "turn a configuration of the authors' code into settings",
 }
 
 

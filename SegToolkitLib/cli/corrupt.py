@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +14,7 @@ from SegToolkitLib.events import Reporter
 from SegToolkitLib.methods.registry import Command
 
 if TYPE_CHECKING:
-    from SegToolkitLib.evaluation.corruptions import CorruptionSettings, Kind
+    from SegToolkitLib.evaluation.corruptions import CorruptionSettings
 
 KINDS = ("bias", "spike", "ghosting", "motion")
 RECORD = "corruptions.json"
@@ -124,13 +123,13 @@ def _copies(image: Path, settings: CorruptionSettings, options: Namespace) -> di
     """Write all copies of an image; what the record says of each, by its file."""
     import numpy as np
 
-    from SegToolkitLib.evaluation.corruptions import corrupted
+    from SegToolkitLib.evaluation.corruptions import copy_seed, corrupted
     from SegToolkitLib.volume import read_volume, write_volume
 
     volume, entries = read_volume(image), {}
     for kind in options.kind:
         for repeat in range(options.repeats):
-            rng = np.random.default_rng(_seed(options.seed, kind, case_name(image), repeat))
+            rng = np.random.default_rng(copy_seed(options.seed, kind, case_name(image), repeat))
             copy = corrupted(volume, kind, settings, rng)
             name = _file(kind, image, repeat, options.format)
             write_volume(copy.volume, options.out / name)
@@ -141,11 +140,6 @@ def _copies(image: Path, settings: CorruptionSettings, options: Namespace) -> di
                 "drawn": copy.drawn.model_dump(mode="json"),
             }
     return entries
-
-
-def _seed(seed: int, kind: Kind, case: str, repeat: int) -> int:
-    """A copy's own seed: what else is asked for, and in which order, changes nothing about it."""
-    return int.from_bytes(hashlib.sha256(f"{seed}:{kind}:{case}:{repeat}".encode()).digest()[:8], "big")
 
 
 def _file(kind: str, image: Path, repeat: int, suffix: str) -> str:

@@ -8,18 +8,11 @@ Source: documentation of SemiSeg-CSSN and EfficientSegmentation.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-import SimpleITK as sitk
-
-from SegToolkitLib.atomic import write_json
 from SegToolkitLib.dataset.dataset import Dataset
-from SegToolkitLib.dataset.description import FILE_NAME
-from SegToolkitLib.dataset.nnunet import OWN_KEY
+from SegToolkitLib.dataset.in_place import Found, describe_in_place, problem_of
 from SegToolkitLib.errors import SegToolkitError
 
 ENDING = ".nii.gz"
@@ -60,22 +53,7 @@ CITATION = (
 Progress = Callable[[int, int], None]
 
 
-@dataclass
-class FlareFolder:
-    """What a folder holds.
-
-    Attributes:
-        labelled: image and mask by id.
-        unlabelled: image by id.
-        left_out: why a case is not among them, by id.
-    """
-
-    labelled: dict[str, tuple[Path, Path]] = field(default_factory=dict)
-    unlabelled: dict[str, Path] = field(default_factory=dict)
-    left_out: dict[str, str] = field(default_factory=dict)
-
-
-def read_flare(folder: Path, progress: Progress | None = None) -> FlareFolder:
+def read_flare(folder: Path, progress: Progress | None = None) -> Found:
     """Find the cases of a folder and look into the headers of their files.
 
     A case whose files are missing or unreadable, or whose mask has another size than its image, is left
@@ -84,13 +62,13 @@ def read_flare(folder: Path, progress: Progress | None = None) -> FlareFolder:
     Raises:
         SegToolkitError: "no-cases": there is no labelled image at all.
     """
-    found = FlareFolder()
+    found = Found()
     ids = {kind: _ids(folder, kind, found) for kind in (LABELLED, UNLABELLED)}
     total, done = sum(map(len, ids.values())), 0
     for kind, names in ids.items():
         for id in names:
             image, mask = folder / kind / f"{id}{CHANNEL}{ENDING}", folder / MASKS / f"{id}{ENDING}"
-            problem = _problem(image, mask if kind == LABELLED else None)
+            problem = problem_of(image, mask if kind == LABELLED else None)
             if problem is None and id in found.labelled:
                 problem = "it is among the labelled and the unlabelled images"
             if problem is not None:
@@ -113,55 +91,23 @@ def read_flare(folder: Path, progress: Progress | None = None) -> FlareFolder:
 
 
 def describe_flare(
-    folder: Path, found: FlareFolder, out: Path, labels: Mapping[str, int], name: str = "FLARE"
+    folder: Path, found: Found, out: Path, labels: Mapping[str, int], name: str = "FLARE"
 ) -> Dataset:
-    """Write ``<out>/dataset.json`` (nnU-Net's form), which lists the files where they lie; nothing is copied.
-
-    Args:
-        folder: that was read.
-        found: in it.
-        out: folder of the data set; made if missing.
-        labels: value by name, without the background.
-        name: of the data set.
-
-    Raises:
-        SegToolkitError: "dataset-exists", "write-failed".
-    """
-    path = out / FILE_NAME
-    if path.exists():
-        raise SegToolkitError(
-            "dataset-exists", f"{out} holds a data set already.", "Choose another folder, or remove it."
-        )
-    base = out.resolve()
-
-    def listed(file: Path) -> str:
-        file = file.resolve()
-        # Within one tree the data set can be moved with its images.
-        inside = file.is_relative_to(base) or base.is_relative_to(folder.resolve())
-        return Path(os.path.relpath(file, base)).as_posix() if inside else file.as_posix()
-
-    values: dict[str, Any] = {
-        "name": name,
-        "channel_names": {"0": "CT"},
-        "labels": {"background": 0, **labels},
-        "numTraining": len(found.labelled),
-        "file_ending": ENDING,
-        "reference": CITATION,
-        "dataset": {
-            id: {"images": [listed(image)], "label": listed(mask)}
-            for id, (image, mask) in found.labelled.items()
-        },
-        OWN_KEY: {
-            "modality": "CT",
-            "licence": LICENCE,
-            "unlabelled": {id: listed(image) for id, image in found.unlabelled.items()},
-        },
-    }
-    write_json(path, values)
-    return Dataset.open(out)
+    """Write ``<out>/dataset.json``, which lists the files where they lie: see :func:`describe_in_place`."""
+    return describe_in_place(
+        folder,
+        found,
+        out,
+        labels,
+        name=name,
+        modality="CT",
+        ending=ENDING,
+        licence=LICENCE,
+        citation=CITATION,
+    )
 
 
-def _ids(folder: Path, kind: str, found: FlareFolder) -> list[str]:
+def _ids(folder: Path, kind: str, found: Found) -> list[str]:
     """Ids of the list, where there is one, else of the files."""
     for place in LIST_FOLDERS:
         path = folder / place / LISTS[kind]
@@ -171,27 +117,3 @@ def _ids(folder: Path, kind: str, found: FlareFolder) -> list[str]:
     ending = f"{CHANNEL}{ENDING}"
     names = sorted(path.name for path in (folder / kind).glob(f"*{ending}"))
     return [name.removesuffix(ending) for name in names if not name.startswith(".")]
-
-
-def _problem(image: Path, mask: Path | None) -> str | None:
-    """What is wrong with a case, judged by its headers; None where nothing is."""
-    sizes = []
-    for path in (image, mask):
-        if path is None:
-            continue
-        if not path.is_file():
-            return f"{path.parent.name}/{path.name} is missing"
-        reader = sitk.ImageFileReader()
-        reader.SetFileName(str(path))
-        try:
-            reader.ReadImageInformation()
-        except RuntimeError:
-            return f"{path.parent.name}/{path.name} cannot be read"
-        sizes.append(reader.GetSize())
-    if len(sizes) == 2 and sizes[0] != sizes[1]:
-        return f"its image has {_told(sizes[0])} voxels, its mask {_told(sizes[1])}"
-    return None
-
-
-def _told(size: tuple[int, ...]) -> str:
-    return " x ".join(map(str, size))

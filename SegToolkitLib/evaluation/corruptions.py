@@ -15,6 +15,7 @@ Example:
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Literal, cast
@@ -141,6 +142,11 @@ class Corrupted:
 
     volume: Volume
     drawn: AnyDrawn
+
+
+def copy_seed(seed: int, kind: Kind, case: str, repeat: int) -> int:
+    """A copy's own seed: what else is asked for, and in which order, changes nothing about it."""
+    return int.from_bytes(hashlib.sha256(f"{seed}:{kind}:{case}:{repeat}".encode()).digest()[:8], "big")
 
 
 def corrupted(

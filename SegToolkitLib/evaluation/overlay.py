@@ -1,36 +1,23 @@
-"""Pictures of a segmentation over its image: what a person looks at before believing a number.
-
-Pillow draws them. It is not named among our dependencies: scikit-image requires it.
-"""
+"""Pictures of a segmentation over its image: what a person looks at before believing a number."""
 
 from __future__ import annotations
 
 import os
-import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont
-from skimage.measure import find_contours
+from PIL import ImageDraw
 
-from SegToolkitLib.atomic import replacing
 from SegToolkitLib.errors import SegToolkitError
-from SegToolkitLib.palette import Colour, label_colour
+from SegToolkitLib.evaluation.sheet import codes_in, legend, tile, write_sheet
+from SegToolkitLib.palette import Colour
 from SegToolkitLib.volume import Volume
 
 MARK_COLOUR: Colour = (255, 64, 200)
-FILL_OPACITY = 0.42
 WINDOW_PERCENTILES = (1.0, 99.5)
-TILE_SIZE = 256  # pixels of the longer side of a slice that is smaller; larger slices keep their pixels
-LARGEST_TILE = 640
-GAP = 6
 MOST_DEFAULT_ROWS = 3
-_TEXT_SIZE = 14
-_LINE_HEIGHT = 20
-_WHITE: Colour = (255, 255, 255)
-_GREY: Colour = (190, 190, 190)
 
 
 def overlay_picture(
@@ -88,21 +75,16 @@ def overlay_picture(
     for number in shown:
         index = view.display_index(number)
         true_slice = None if true is None else true[index]
-        tile = _tile(grey[index], predicted[index], true_slice, view.pixel, f"slice {number}")
+        picture = tile(grey[index], predicted[index], true_slice, view.pixel, f"slice {number}")
         if number in mark_slices:
-            ImageDraw.Draw(tile).rectangle((0, 0, tile.width - 1, tile.height - 1), None, MARK_COLOUR, 4)
-        tiles.append(tile)
-    present = set(np.unique(predicted).tolist()) | (set() if true is None else set(np.unique(true).tolist()))
-    entries = [
-        (label_colour(int(code)), (names or {}).get(int(code), f"label {int(code)}"))
-        for code in sorted(present - {0})
-    ]
+            corner = (picture.width - 1, picture.height - 1)
+            ImageDraw.Draw(picture).rectangle((0, 0, *corner), None, MARK_COLOUR, 4)
+        tiles.append(picture)
+    entries = legend(codes_in(predicted, true), names or {})
     if set(shown) & set(mark_slices):
         entries.append((MARK_COLOUR, "frame: slice given"))
     note = "fill: prediction" if truth is None else "line: truth, fill: prediction"
-    picture = _sheet(tiles, max(1, min(columns, len(tiles))), entries, note, title, caption)
-    with replacing(path) as temporary:
-        picture.save(temporary, format="PNG", optimize=True)
+    write_sheet(path, tiles, max(1, min(columns, len(tiles))), entries, note, title, caption)
 
 
 @dataclass(frozen=True)
@@ -199,95 +181,6 @@ def _windowed(voxels: NDArray) -> NDArray[np.uint8]:
         low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 1.0)
     scaled = (np.nan_to_num(values, nan=low, posinf=high, neginf=low) - low) / max(high - low, 1e-12)
     return np.rint(np.clip(scaled, 0, 1) * 255).astype(np.uint8)
-
-
-def _tile(
-    grey: NDArray[np.uint8], labels: NDArray, truth: NDArray | None, pixel: tuple[float, float], text: str
-) -> Image.Image:
-    """One slice [row, column] as a picture with square pixels."""
-    height_mm, width_mm = grey.shape[0] * pixel[0], grey.shape[1] * pixel[1]
-    finest = max(height_mm, width_mm) / min(pixel)
-    scale = min(max(TILE_SIZE, finest), LARGEST_TILE) / max(height_mm, width_mm)
-    size = (max(1, round(width_mm * scale)), max(1, round(height_mm * scale)))
-    base = Image.fromarray(np.ascontiguousarray(grey)).resize(size, Image.Resampling.BILINEAR).convert("RGB")
-    canvas = np.asarray(base, dtype=np.float32).copy()
-    for code in np.unique(labels[labels != 0]).tolist():
-        mask = Image.fromarray((labels == code).astype(np.uint8) * 255).resize(size, Image.Resampling.NEAREST)
-        inside = np.asarray(mask) > 0
-        colour = np.asarray(label_colour(int(code)), dtype=np.float32)
-        canvas[inside] = (1 - FILL_OPACITY) * canvas[inside] + FILL_OPACITY * colour
-    tile = Image.fromarray(np.rint(canvas).astype(np.uint8))
-    draw = ImageDraw.Draw(tile)
-    if truth is not None:
-        stretch = np.array([size[1] / grey.shape[0], size[0] / grey.shape[1]])
-        for code in np.unique(truth[truth != 0]).tolist():
-            padded = np.pad((truth == code).astype(np.float32), 1)
-            for contour in find_contours(padded, 0.5):
-                # Index 0 of the padded slice is the centre of the pixel before the first.
-                rows_columns = (contour - 0.5) * stretch
-                draw.line([(float(c), float(r)) for r, c in rows_columns], label_colour(int(code)), 2)
-    font = _font(11)
-    draw.text((5, 3), text, _GREY, font)
-    return tile
-
-
-def _sheet(
-    tiles: list[Image.Image],
-    columns: int,
-    entries: list[tuple[Colour, str]],
-    note: str,
-    title: str,
-    caption: str,
-) -> Image.Image:
-    """Tiles in a grid, the title above, legend and caption below."""
-    width_of, height_of = tiles[0].size
-    rows = -(-len(tiles) // columns)
-    width = max(columns * (width_of + GAP) + GAP, 320)
-    letters = max(20, int((width - 2 * GAP) / (0.56 * _TEXT_SIZE)))
-    head = textwrap.wrap(title, letters)
-    foot = [line for part in caption.splitlines() for line in textwrap.wrap(part, letters)]
-    legend = _legend_lines(entries, note, width)
-    top = GAP + len(head) * _LINE_HEIGHT
-    bottom = top + rows * (height_of + GAP)
-    height = bottom + (len(legend) + len(foot)) * _LINE_HEIGHT + GAP
-    sheet = Image.new("RGB", (width, height), (16, 16, 16))
-    draw, font = ImageDraw.Draw(sheet), _font(_TEXT_SIZE)
-    for n, line in enumerate(head):
-        draw.text((GAP, GAP // 2 + n * _LINE_HEIGHT), line, _WHITE, font)
-    for n, tile in enumerate(tiles):
-        row, column = divmod(n, columns)
-        sheet.paste(tile, (GAP + column * (width_of + GAP), top + row * (height_of + GAP)))
-    for n, items in enumerate(legend):
-        y = bottom + n * _LINE_HEIGHT
-        for x, colour, text in items:
-            if colour is not None:
-                draw.rectangle((x, y + 3, x + 13, y + 15), colour)
-            draw.text((x + (19 if colour is not None else 0), y), text, _WHITE, font)
-    for n, line in enumerate(foot):
-        draw.text((GAP, bottom + (len(legend) + n) * _LINE_HEIGHT), line, _GREY, font)
-    return sheet
-
-
-def _legend_lines(
-    entries: list[tuple[Colour, str]], note: str, width: int
-) -> list[list[tuple[int, Colour | None, str]]]:
-    """The legend broken into lines: x, colour (none for the note) and text of each entry."""
-    font = _font(_TEXT_SIZE)
-    lines: list[list[tuple[int, Colour | None, str]]] = [[]]
-    x = GAP
-    for colour, text in [*entries, (None, note)]:
-        needed = int(font.getlength(text)) + (19 if colour is not None else 0)
-        if lines[-1] and x + needed > width - GAP:
-            lines.append([])
-            x = GAP
-        lines[-1].append((x, colour, text))
-        x += needed + 16
-    return lines
-
-
-def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-    """Pillow's own font; ``size`` counts only where Pillow was built with FreeType."""
-    return ImageFont.load_default(size)
 
 
 def _grid_text(volume: Volume) -> str:

@@ -8,7 +8,8 @@ import pkgutil
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
 
 from SegToolkitLib import methods
 from SegToolkitLib.automatic import command as automatic_command
@@ -144,6 +145,15 @@ class Service(Protocol):
 
     def relieve(self) -> None:
         """Let go of all that is kept: memory ran out."""
+
+
+@runtime_checkable
+class Recognises(Protocol):
+    """A service that can tell checkpoints of its method from those of others."""
+
+    def recognises(self, path: Path) -> bool:
+        """Whether a file is one of this method, as far as can be told without reading it."""
+        ...
 
 
 class _NoService:

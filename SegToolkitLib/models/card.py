@@ -45,7 +45,7 @@ class Preprocessing(Settings):
     """How a volume is made to look like the training volumes, in this order.
 
     Attributes:
-        modality: "MR" or "CT".
+        modality: "MR", "CT" or "picture" (2-D, in colour or grey).
         orientation: direction in the patient that the array axes i, j, k grow towards ("LAS": left,
             front, head).
         window: (low, high) to clip to, in the image's unit (HU for CT); the values are not rescaled.
@@ -55,7 +55,7 @@ class Preprocessing(Settings):
             z-score every volume by itself.
     """
 
-    modality: Literal["MR", "CT"]
+    modality: Literal["MR", "CT", "picture"]
     orientation: str = "LAS"
     window: tuple[FiniteFloat, FiniteFloat] | None = None
     clip_top: float | None = Field(default=None, gt=0, le=100)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+from SegToolkitLib.anatomy import label_of
 from SegToolkitLib.dataset.description import DatasetDescription
-from SegToolkitLib.models.card import Licence, TrainedOn
+from SegToolkitLib.models.card import Label, Licence, TrainedOn
 
 NOT_STATED = "not stated"
 LONGEST_NAME = 64
@@ -46,3 +47,20 @@ def trained_on(description: DatasetDescription, cases: Sequence[str]) -> Trained
         licence=description.licence.name if description.licence else NOT_STATED,
         citation=description.citation or "",
     )
+
+
+def described_labels(description: DatasetDescription, structures: Mapping[int, str]) -> list[Label]:
+    """Structures with colours and terminology: the data set's own, else those of the name.
+
+    Args:
+        description: of the data set.
+        structures: value -> name, in the order that the card keeps.
+    """
+    labels = []
+    for value, name in structures.items():
+        label, facts = label_of(value, name), description.structures.get(name)
+        if facts is not None:
+            colour, terminology = facts.colour or label.colour, facts.terminology or label.terminology
+            label = label.model_copy(update={"colour": colour, "terminology": terminology})
+        labels.append(label)
+    return labels

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -36,3 +37,12 @@ def real_data() -> Path:
     if folder is None:
         pytest.skip("no real volumes: neither $SEGTOOLKIT_DATA nor ../shared/data exists")
     return folder
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """For networks so small that a second thread costs more than it brings, most of all on a busy machine."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)

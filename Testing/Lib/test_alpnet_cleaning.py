@@ -6,13 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from SegToolkitLib.methods.alpnet.cleaning import (
-    follow_structure,
-    growth_reach,
-    largest_component,
-    reject_unlike,
-    resolve,
-)
+from SegToolkitLib.methods.alpnet.cleaning import follow_structure, growth_reach, reject_unlike, resolve
 from SegToolkitLib.methods.alpnet.loss import Pooling
 from SegToolkitLib.methods.alpnet.network import build_network
 from SegToolkitLib.methods.alpnet.predictor import Predictor
@@ -80,14 +74,6 @@ def test_the_nearest_outline_decides() -> None:
 )
 def test_reach_follows_the_distance_of_the_slices(spacing: tuple[float, ...], expected: float) -> None:
     assert growth_reach(spacing, 0.65) == pytest.approx(expected)
-
-
-def test_the_largest_component_is_kept_in_three_dimensions() -> None:
-    mask = np.stack([square(2, 2), square(3, 3), square(15, 15)])
-    kept = largest_component(mask)
-    assert kept[:2].sum() == mask[:2].sum()
-    assert not kept[2].any()
-    assert not largest_component(np.zeros((2, 4, 4), bool)).any()
 
 
 def test_a_pixel_goes_to_the_structure_with_the_highest_score_among_those_that_may_be_there() -> None:

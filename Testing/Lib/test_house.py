@@ -88,6 +88,8 @@ def test_the_worker_and_the_command_line_know_the_methods_by_the_registry_alone(
         "SegToolkitLib.worker.models",
         "SegToolkitLib.worker.dicom_answers",
         "SegToolkitLib.worker.compare_answers",
+        "SegToolkitLib.worker.ejection_answers",
+        "SegToolkitLib.methods.cooperative.training",
         "SegToolkitLib.methods.cssn.automatic",
         "SegToolkitLib.methods.cssn.training",
         "SegToolkitLib.methods.cssn.commands",

@@ -14,7 +14,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt
-from skimage.measure import label as connected_components
 from torch import Tensor
 
 # Feature cells are 8 pixels wide, so borders jitter by a pixel or two whatever the slice distance.
@@ -75,16 +74,6 @@ def follow_structure(
 def growth_reach(spacing: Sequence[float], slope: float) -> float:
     """Pixels of growth a slice for a slope in mm in plane per mm between slices; spacing (i, j, k) in mm."""
     return max(slope * spacing[2] / min(spacing[0], spacing[1]), LEAST_GROWTH_PIXELS)
-
-
-def largest_component(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """The largest 26-connected component of a mask [k, j, i]."""
-    parts = connected_components(mask, connectivity=3)
-    if parts.max() == 0:
-        return mask
-    sizes = np.bincount(parts.ravel())
-    sizes[0] = 0
-    return parts == sizes.argmax()
 
 
 def resolve(foreground: NDArray, masks: NDArray[np.bool_]) -> NDArray[np.uint8]:

@@ -16,13 +16,14 @@ from torch import Tensor
 from SegToolkitLib.dataset.dataset import Dataset
 from SegToolkitLib.dataset.folds import FoldSplit
 from SegToolkitLib.errors import SegToolkitError
-from SegToolkitLib.methods.alpnet.cleaning import largest_component, reject_unlike
+from SegToolkitLib.methods.alpnet.cleaning import reject_unlike
 from SegToolkitLib.methods.alpnet.data import Normalisation, slice_size
 from SegToolkitLib.methods.alpnet.matching import by_chunk, by_relative_position
 from SegToolkitLib.methods.alpnet.predictor import Predictor, StructurePrototypes
 from SegToolkitLib.methods.alpnet.protocol import scan_scores, support_slices
 from SegToolkitLib.methods.alpnet.segment import REJECT
 from SegToolkitLib.volume import CropBox, Volume
+from SegToolkitLib.volume.parts import largest_parts
 
 Progress = Callable[[int, int], None]
 
@@ -185,7 +186,7 @@ def _one_organ(
     )
     authors = candidates[by_chunk(every, first, last, settings.parts), every]
     placed = by_relative_position(every, depth, bank.slices, bank.depth)
-    honest, product = candidates[placed, every], largest_component(liked[placed, every])
+    honest, product = candidates[placed, every], largest_parts(liked[placed, every])
     scored = slice(max(first - settings.margin, 0), last + settings.margin + 1)
     by_authors = scan_scores(authors[scored], truth[scored])
     by_us = scan_scores(honest, truth)

@@ -28,13 +28,7 @@ from SegToolkitLib.device import choose_device
 from SegToolkitLib.errors import SegToolkitError
 from SegToolkitLib.methods.alpnet import support
 from SegToolkitLib.methods.alpnet.checkpoints import network_from_model
-from SegToolkitLib.methods.alpnet.cleaning import (
-    follow_structure,
-    growth_reach,
-    largest_component,
-    reject_unlike,
-    resolve,
-)
+from SegToolkitLib.methods.alpnet.cleaning import follow_structure, growth_reach, reject_unlike, resolve
 from SegToolkitLib.methods.alpnet.drawn import read_masks
 from SegToolkitLib.methods.alpnet.loss import Pooling
 from SegToolkitLib.methods.alpnet.network import ALPNet
@@ -48,6 +42,7 @@ from SegToolkitLib.models.card import ModelCard
 from SegToolkitLib.models.licence import ensure_accepted
 from SegToolkitLib.models.store import ModelStore
 from SegToolkitLib.volume import Segment, Segmentation, Volume, check_range
+from SegToolkitLib.volume.parts import largest_parts
 
 # Chosen on four CHAOS volumes with an early model; docs/few-shot.md shows what they change.
 REJECT = 0.05
@@ -270,7 +265,7 @@ class FewShotSegmenter:
                 reach = growth_reach(stack.prepared.volume.spacing, follow)
                 masks[index] = follow_structure(masks[index], wanted, outlines, reach)
             if keep_largest:
-                masks[index] = largest_component(masks[index])
+                masks[index] = largest_parts(masks[index])
         labels = resolve(foreground, masks)
         certainty, worth = slice_confidence(probability, masks)
         likeliest = probability.max(0)

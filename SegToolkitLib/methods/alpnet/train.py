@@ -14,7 +14,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
 
 from SegToolkitLib.methods.alpnet.data import Episode, EpisodeSampler
 from SegToolkitLib.methods.alpnet.loss import Pooling, episode_loss
@@ -22,18 +21,20 @@ from SegToolkitLib.methods.alpnet.network import ALPNet
 from SegToolkitLib.methods.alpnet.prototypes import NoPrototypeError
 from SegToolkitLib.methods.alpnet.settings import AlpnetSettings, OptimiserSettings
 from SegToolkitLib.methods.alpnet.validation import UPRIGHT, Example, episodes_picture, validate
+from SegToolkitLib.training.drawing import drawn
 from SegToolkitLib.training.task import StepResult
 
 NO_PROTOTYPE = "no pooling window lies wholly in the background of the support or of the predicted query"
 
 
-class _Samples(Dataset[list[Episode]]):
+@dataclass(frozen=True)
+class _Episodes:
     """The episodes of sample n, for n = 0, 1, 2, ..."""
 
-    def __init__(self, sampler: EpisodeSampler, pairs: int) -> None:
-        self.sampler, self.pairs = sampler, pairs
+    sampler: EpisodeSampler
+    pairs: int
 
-    def __getitem__(self, number: int) -> list[Episode]:
+    def __call__(self, number: int) -> list[Episode]:
         return [self.sampler.draw(number * self.pairs + index) for index in range(self.pairs)]
 
 
@@ -68,15 +69,8 @@ class AlpnetTask:
 
     def samples(self, numbers: Sequence[int]) -> Iterator[list[Episode]]:
         """Episodes of the samples of these numbers, drawn ahead by worker processes where there are any."""
-        loader = DataLoader(
-            _Samples(self.sampler, self.settings.optimiser.pairs_per_step),
-            batch_size=None,
-            sampler=numbers,
-            num_workers=self.settings.workers,
-            multiprocessing_context="spawn" if self.settings.workers else None,
-            collate_fn=_as_it_is,
-        )
-        yield from loader
+        episodes = _Episodes(self.sampler, self.settings.optimiser.pairs_per_step)
+        return drawn(episodes, numbers, self.settings.workers)
 
     def step(self, sample: list[Episode]) -> StepResult:
         """Both losses, averaged over every structure of every pair.
@@ -177,7 +171,3 @@ def _memory_format(settings: AlpnetSettings, device: torch.device) -> torch.memo
     """Channels-last suits tensor cores, and the reduced-precision kernels of CPUs."""
     mixed = settings.precision not in ("auto", "float32")
     return torch.channels_last if device.type == "cuda" or mixed else torch.contiguous_format
-
-
-def _as_it_is(sample: list[Episode]) -> list[Episode]:
-    return sample

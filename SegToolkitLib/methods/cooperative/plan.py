@@ -10,10 +10,19 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from SegToolkitLib.methods.cooperative.typicality import Typicality
 from SegToolkitLib.settings import Settings
 
 Width = Annotated[int, Field(ge=1, le=4096)]
 Percentile = Annotated[float, Field(ge=0, le=100)]
+
+UNCERTAINTY, DISAGREEMENT, RESIDUAL = "uncertainty", "disagreement", "residual"
+# Maps that tell where to look, float32 from 0 to 1: name -> what people read.
+MAPS = {
+    UNCERTAINTY: "Uncertainty",
+    DISAGREEMENT: "Disagreement of first guess and shape correction",
+    RESIDUAL: "Difference from the reconstruction",
+}
 
 # Rows and columns of an input must be multiples of this: encoders halve them four times.
 MULTIPLE = 16
@@ -94,8 +103,28 @@ class InferencePlan(Settings):
 
 
 class ModelPlan(Settings):
-    """``settings`` of a model's card. Weights are named "<network>.<key>"."""
+    """``settings`` of a model's card. Weights are named "<network>.<key>".
+
+    Attributes:
+        typicality: tells slices that look unlike those of the training; None for models that do not know.
+    """
 
     network: NetworkPlan = NetworkPlan()
     input: InputPlan = InputPlan()
     inference: InferencePlan = InferencePlan()
+    typicality: Typicality | None = None
+
+    @model_validator(mode="after")
+    def _codes_agree(self) -> ModelPlan:
+        width = self.network.channels[-1]
+        if self.typicality is not None and len(self.typicality.code_mean) != width:
+            raise ValueError(
+                f"typicality knows codes of {len(self.typicality.code_mean)} channels, not {width}"
+            )
+        return self
+
+    @property
+    def maps(self) -> dict[str, str]:
+        """Those of :data:`MAPS` that the model can make: a single pass has nothing to disagree with."""
+        alone = self.inference.passes == 1
+        return {name: title for name, title in MAPS.items() if not (alone and name == DISAGREEMENT)}

@@ -41,10 +41,13 @@ class StepSettings(Settings):
 
 
 class OptimiserSettings(Settings):
-    """Optimiser and length; a run has epochs x steps_per_epoch updates at a constant rate."""
+    """Optimiser and length; a run has epochs x steps_per_epoch updates."""
 
     name: Literal["adam", "adamw"] = "adam"
     learning_rate: float = Field(default=1e-4, gt=0, le=1)
+    schedule: Literal["constant", "cosine"] = Field(
+        default="constant", description="cosine: ours: the rate falls to 0 over the run, for short ones"
+    )
     betas: tuple[float, float] = (0.9, 0.999)
     weight_decay: float = Field(
         default=0.0, ge=0, le=1, description="adam: L2 penalty, added to the gradient; adamw: decoupled"
@@ -70,6 +73,11 @@ class CooperativeSettings(TrainingSettings):
     step: StepSettings = StepSettings()
     augment: AugmentSettings = AugmentSettings()
     optimiser: OptimiserSettings = OptimiserSettings()
+    norm_statistics: Literal["running", "measured"] = Field(
+        default="running",
+        description="of validations and of the model; measured: ours: anew, on training slices and predicted"
+        " shapes, for short runs; running: as the training left them",
+    )
     data: DataSettings = DataSettings()
 
     @property

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from SegToolkitLib.anatomy import label_of
 from SegToolkitLib.dataset.dataset import Dataset
 from SegToolkitLib.methods.cssn.coarse import Coarse
 from SegToolkitLib.methods.cssn.plan import ModelPlan
 from SegToolkitLib.methods.cssn.prepare import CANONICAL
 from SegToolkitLib.methods.cssn.settings import CssnSettings
-from SegToolkitLib.models.card import Label, ModelCard, Preprocessing, TrainedOn, Training
-from SegToolkitLib.models.trained import licence_of, model_name, trained_on
+from SegToolkitLib.models.card import ModelCard, Preprocessing, TrainedOn, Training
+from SegToolkitLib.models.trained import described_labels, licence_of, model_name, trained_on
+from SegToolkitLib.training.figures import kept_validation
 from SegToolkitLib.training.method import Context
 from SegToolkitLib.training.run_folder import provenance
 
@@ -46,7 +46,7 @@ def make_card(context: Context, task: CssnTask, dataset: Dataset, coarse: Coarse
         description=f"{kinds} on {len(labelled)} labelled and {len(unlabelled)} unlabelled volumes.",
         method="cssn",
         settings=ModelPlan(**stages, inference=settings.inference).model_dump(mode="json"),
-        labels=labels_of(dataset, task),
+        labels=described_labels(description, task.organs),
         preprocessing=Preprocessing(
             modality=description.modality,
             orientation=CANONICAL,
@@ -66,18 +66,6 @@ def make_card(context: Context, task: CssnTask, dataset: Dataset, coarse: Coarse
     )
 
 
-def labels_of(dataset: Dataset, task: CssnTask) -> list[Label]:
-    """The structures with colours and terminology: the data set's own, else those of the name."""
-    labels = []
-    for value, name in task.organs.items():
-        label, facts = label_of(value, name), dataset.description.structures.get(name)
-        if facts is not None:
-            colour, terminology = facts.colour or label.colour, facts.terminology or label.terminology
-            label = label.model_copy(update={"colour": colour, "terminology": terminology})
-        labels.append(label)
-    return labels
-
-
 def _trained_on(own: TrainedOn, coarse: Coarse | None) -> list[TrainedOn]:
     """What both stages saw; said once where that is the same."""
     return [own, *(one for one in (coarse.card.trained_on if coarse else []) if one != own)]
@@ -87,10 +75,6 @@ def _metrics(
     context: Context, settings: CssnSettings, labelled: list[str], unlabelled: list[str]
 ) -> dict[str, Any]:
     metrics: dict[str, Any] = {"cases": {"labelled": len(labelled), "unlabelled": len(unlabelled)}}
-    validations = context.run.events("validation")
-    if validations:
-        best = [event for event in validations if event["best"]] if settings.use_best else []
-        used = (best or validations)[-1]
-        kept = {key: value for key, value in used.items() if key == "step" or key.startswith("dice")}
-        metrics["validation"] = kept
+    if validation := kept_validation(context.run, settings.use_best):
+        metrics["validation"] = validation
     return metrics

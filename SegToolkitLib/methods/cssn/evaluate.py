@@ -1,194 +1,27 @@
-"""Apply models to cases that they have not seen, so that the results can be scored; and what that costs."""
+"""Which cases a model of CSSN has held out."""
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
 
-import torch
-
-from SegToolkitLib.automatic.segmenter import AutomaticOptions, Mode
-from SegToolkitLib.dataset.batch import Failures
-from SegToolkitLib.dataset.dataset import Case, Dataset, case_key
+from SegToolkitLib.automatic.tested import OpenedModel
+from SegToolkitLib.dataset.dataset import Dataset
 from SegToolkitLib.errors import SegToolkitError
-from SegToolkitLib.evaluation.sampler import Sampler
-from SegToolkitLib.evaluation.score_files import Pair
-from SegToolkitLib.events import Reporter
-from SegToolkitLib.methods.cssn import automatic
 from SegToolkitLib.methods.cssn.cases import split_of
 from SegToolkitLib.methods.cssn.settings import DataSettings
-from SegToolkitLib.models.card import ModelCard
-from SegToolkitLib.volume import read_volume, write_volume
-
-HELD_OUT, TEST = "held-out", "test"
-Costs = dict[str, dict[str, float]]
 
 
-@dataclass(frozen=True)
-class FoldModel:
-    """A model and the fold that it left out.
-
-    Attributes:
-        folder, card: of the model.
-        fold: None where the cases are chosen in another way.
-    """
-
-    folder: Path
-    card: ModelCard
-    fold: int | None
-
-
-@dataclass(frozen=True)
-class How:
-    """How models are applied.
-
-    Attributes:
-        device, precision, mode, small: as in ``segtoolkit segment``.
-        alone: one process a case, sampled from its start to its end, as the FLARE challenge measures.
-    """
-
-    device: torch.device
-    precision: str = "auto"
-    mode: Mode = "full"
-    small: bool = False
-    alone: bool = False
-
-
-def fold_of_card(card: ModelCard) -> int | None:
-    """The fold that a model's training left out; None where it does not say, or trained on all."""
-    fold = card.training.settings.get("data", {}).get("fold")
-    return fold if isinstance(fold, int) else None
-
-
-def test_cases(dataset: Dataset, model: FoldModel, which: str) -> list[Case]:
-    """The labelled cases to test a model on.
-
-    Args:
-        dataset: of the cases.
-        model: to be tested.
-        which: "held-out" (of its fold), "test" (set aside by the data set), or ids such as "12,17".
+def held_out(dataset: Dataset, model: OpenedModel) -> Sequence[str]:
+    """Ids of the fold that a model left out.
 
     Raises:
-        SegToolkitError: "no-fold", "no-cases"; "labels-differ": the data set calls the labels differently;
-            "trained-on-test".
+        SegToolkitError: "no-fold", or what the splits raise.
     """
-    if which == HELD_OUT:
-        if model.fold is None:
-            raise SegToolkitError(
-                "no-fold",
-                f"{model.card.name} does not say which fold it left out.",
-                "Give FOLD=MODEL, --cases test, or ids of cases.",
-            )
-        split = model.card.training.settings.get("data", {}).get("split", "dataset")
-        cases = [dataset.case(id) for id in split_of(dataset, DataSettings(fold=model.fold, split=split)).val]
-    elif which == TEST:
-        cases = list(dataset.test_cases)
-    else:
-        cases = [dataset.case(id.strip()) for id in which.split(",") if id.strip()]
-    cases = [case for case in cases if case.label is not None]
-    if not cases:
-        raise SegToolkitError("no-cases", "There is no labelled case to test on.", "Choose other --cases.")
-    _check_labels(dataset, model.card)
-    seen = {
-        case_key(id)
-        for trained in model.card.trained_on
-        if trained.dataset == dataset.description.name
-        for id in trained.cases
-    }
-    known = sorted(seen & {case.id for case in cases})
-    if known:
+    if model.fold is None:
         raise SegToolkitError(
-            "trained-on-test",
-            f"{model.card.name} was trained on case {known[0]}, which would be tested.",
-            "Test each model on the fold that it left out (FOLD=MODEL).",
+            "no-fold",
+            f"{model.card.name} does not say which fold it left out.",
+            "Give FOLD=MODEL, --cases test, or ids of cases.",
         )
-    return cases
-
-
-def predict(
-    model: FoldModel, cases: Sequence[Case], out: Path, how: How, reporter: Reporter
-) -> tuple[list[Pair], Costs, Failures]:
-    """Segment cases and write the results.
-
-    Args:
-        model: to apply.
-        cases: to segment.
-        out: folder of the results, ``<id>.nii.gz`` each.
-        how: see :class:`How`.
-        reporter: hears of progress.
-
-    Returns:
-        What to score; the seconds of each part of the work by case (with ``how.alone`` what the whole process
-        took, in the measures of FLARE22); and why cases failed.
-    """
-    segmenter = None if how.alone else automatic.load(model.folder, model.card, how.device, how.precision)
-    options = AutomaticOptions(mode=how.mode, small=how.small)
-    pairs, costs, failures = [], {}, {}
-    for done, case in enumerate(cases, start=1):
-        target = out / f"{case.id}.nii.gz"
-        try:
-            if segmenter is None:
-                costs[case.id] = _in_own_process(model, case, target, how)
-            else:
-                started = time.perf_counter()
-                image = read_volume(case.image)
-                read = time.perf_counter()
-                result = segmenter.segment(image, options)
-                segmented = time.perf_counter()
-                write_volume(result.labels, target)
-                ended = time.perf_counter()
-                costs[case.id] = {
-                    "read_s": read - started,
-                    **{f"{part}_s": seconds for part, seconds in result.seconds.items()},
-                    "write_s": ended - segmented,
-                    "total_s": ended - started,
-                }
-            assert case.label is not None
-            pairs.append(Pair(case.id, case.label, target, model.fold))
-        except SegToolkitError as error:
-            failures[case.id] = error
-        reporter.progress("segmenting", done, len(cases))
-    return pairs, costs, failures
-
-
-def _in_own_process(model: FoldModel, case: Case, target: Path, how: How) -> dict[str, float]:
-    """Segment a case as the command line does, and watch the machine meanwhile."""
-    command = [sys.executable, "-m", "SegToolkitLib", "segment", "cssn", "--accept-licence", "--overwrite"]
-    command += ["--model", str(model.folder), "-i", str(case.image), "-o", str(target)]
-    command += ["--device", str(how.device), "--precision", how.precision, "--mode", how.mode]
-    command += ["--small"] if how.small else []
-    with Sampler(_gpu_number(how.device)) as sampler:
-        done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
-    if done.returncode:
-        raise SegToolkitError(
-            "segment-failed",
-            f"Case {case.id} could not be segmented: {' '.join(done.stderr.split()[-60:])}",
-            "Run segtoolkit segment on it to see more.",
-        )
-    return asdict(sampler.efficiency())
-
-
-def _gpu_number(device: torch.device) -> str | None:
-    """What nvidia-smi calls a device, which numbers all GPUs, whichever this process may see."""
-    if device.type != "cuda":
-        return None
-    visible = [one.strip() for one in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if one.strip()]
-    index = device.index or 0
-    return visible[index] if index < len(visible) else str(index)
-
-
-def _check_labels(dataset: Dataset, card: ModelCard) -> None:
-    ours = {value: name for name, value in dataset.description.labels.items()}
-    for label in card.labels:
-        if ours.get(label.value, label.name).casefold() != label.name.casefold():
-            raise SegToolkitError(
-                "labels-differ",
-                f"Label {label.value} is {label.name} for {card.name}, but {ours[label.value]} in"
-                f" {dataset.description.name}.",
-                "Test the model on a data set with its labels.",
-            )
+    split = model.card.training.settings.get("data", {}).get("split", "dataset")
+    return split_of(dataset, DataSettings(fold=model.fold, split=split)).val

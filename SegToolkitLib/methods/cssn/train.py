@@ -14,7 +14,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, Dataset
 
 from SegToolkitLib.methods.cssn.data import Sample, Sampler
 from SegToolkitLib.methods.cssn.loss import segmentation_loss
@@ -23,6 +22,7 @@ from SegToolkitLib.methods.cssn.pseudo import cross_losses
 from SegToolkitLib.methods.cssn.scans import Scan
 from SegToolkitLib.methods.cssn.settings import CssnSettings, OptimiserSettings
 from SegToolkitLib.methods.cssn.validation import examples_picture, validate
+from SegToolkitLib.training.drawing import drawn
 from SegToolkitLib.training.task import StepResult
 
 AVERAGE = "average_"
@@ -31,14 +31,6 @@ RELEASED_SHARES = ((0.66, 1.0), (0.86, 0.1), (1.0, 0.05))
 # Rates above this much for each image of a batch are multiplied by the batch's size.
 RATE_PER_IMAGE = 1e-3
 RAMP_STEEPNESS = 5.0
-
-
-class _Samples(Dataset[Sample]):
-    def __init__(self, sampler: Sampler) -> None:
-        self.sampler = sampler
-
-    def __getitem__(self, number: int) -> Sample:
-        return self.sampler.draw(number)
 
 
 def build_networks(settings: CssnSettings, organs: int) -> nn.ModuleDict:
@@ -90,16 +82,7 @@ class CssnTask:
 
     def samples(self, numbers: Sequence[int]) -> Iterator[Sample]:
         """The samples of these numbers, drawn ahead by worker processes where there are any."""
-        workers = self.settings.workers
-        loader = DataLoader(
-            _Samples(self.sampler),
-            batch_size=None,
-            sampler=numbers,
-            num_workers=workers,
-            multiprocessing_context="spawn" if workers else None,
-            collate_fn=_as_it_is,
-        )
-        yield from loader
+        return drawn(self.sampler.draw, numbers, self.settings.workers)
 
     def step(self, sample: Sample) -> StepResult:
         """Supervised losses, and with two networks what they teach each other.
@@ -250,7 +233,3 @@ def _cosine(step: int, settings: OptimiserSettings) -> float:
     if step < warm:
         return (step + 1) / warm
     return 0.5 * (1 + math.cos(math.pi * (step - warm) / max(1, total - warm)))
-
-
-def _as_it_is(sample: Any) -> Any:
-    return sample

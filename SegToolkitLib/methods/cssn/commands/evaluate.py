@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,11 +14,11 @@ from SegToolkitLib.events import Reporter
 from SegToolkitLib.methods.registry import Command
 
 if TYPE_CHECKING:
+    from SegToolkitLib.automatic.tested import OpenedModel
     from SegToolkitLib.dataset.batch import Failures
     from SegToolkitLib.dataset.dataset import Dataset
     from SegToolkitLib.evaluation.score_files import Pair
     from SegToolkitLib.evaluation.scoring import Protocol
-    from SegToolkitLib.methods.cssn.evaluate import FoldModel
 
 
 def _add_arguments(parser: ArgumentParser) -> None:
@@ -149,45 +150,42 @@ def _given(options: Namespace, reporter: Reporter) -> list[Pair]:
     return pairs
 
 
-def _models(options: Namespace) -> list[FoldModel]:
-    from SegToolkitLib.methods.cssn.evaluate import FoldModel, fold_of_card
-    from SegToolkitLib.models.card import read_card
-    from SegToolkitLib.models.licence import ensure_accepted
-    from SegToolkitLib.models.store import ModelStore
+def _models(options: Namespace) -> list[OpenedModel]:
+    from SegToolkitLib.automatic.tested import opened_model
 
     models = []
     for fold, name in _numbered(options.model, "models"):
-        folder = ModelStore().find(name).folder
-        card = read_card(folder)
-        if card.method != "cssn":
-            raise SegToolkitError(
-                "other-method", f"{card.name} is a model of {card.method}, not cssn.", "Choose another model."
-            )
-        ensure_accepted(card, accept=options.accept_licence, ask=ask_in_terminal())
-        models.append(FoldModel(folder, card, fold_of_card(card) if fold is None else fold))
+        model = opened_model(name, "cssn", options.accept_licence, ask_in_terminal())
+        models.append(model if fold is None else replace(model, fold=fold))
     return models
 
 
 def _predicted(
     dataset: Dataset,
-    models: list[FoldModel],
+    models: list[OpenedModel],
     options: Namespace,
     costs: dict[str, dict[str, float]],
     failures: Failures,
     reporter: Reporter,
 ) -> list[Pair]:
     """Pairs of labels and fresh results; ``costs`` and ``failures`` are filled."""
+    from SegToolkitLib.automatic.tested import How, cases_to_test, check_labels, segment_cases
     from SegToolkitLib.device import choose_device
-    from SegToolkitLib.methods.cssn.evaluate import How, predict, test_cases
+    from SegToolkitLib.methods.cssn import automatic
+    from SegToolkitLib.methods.cssn.evaluate import held_out
 
-    chosen = [(model, test_cases(dataset, model, options.cases)) for model in models]
+    chosen = [(model, cases_to_test(dataset, model, options.cases, held_out)) for model in models]
+    for model in models:
+        check_labels(dataset, model.card)
     _refuse_doubled([case.id for _, cases in chosen for case in cases])
     how = How(
         choose_device(options.device), options.precision, options.mode, options.small, options.efficiency
     )
     pairs: list[Pair] = []
     for model, cases in chosen:
-        made, spent, failed = predict(model, cases, options.out / "predictions", how, reporter)
+        made, spent, failed = segment_cases(
+            automatic, model, cases, options.out / "predictions", how, reporter
+        )
         pairs += made
         costs |= spent
         failures |= failed

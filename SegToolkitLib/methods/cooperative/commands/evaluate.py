@@ -1,0 +1,232 @@
+"""``segtoolkit evaluate cooperative``: models on clean volumes and on corrupted copies of them."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from SegToolkitLib.cli.options import add_device, ask_in_terminal, count
+from SegToolkitLib.errors import SegToolkitError
+from SegToolkitLib.events import Reporter
+from SegToolkitLib.methods.registry import Command
+
+if TYPE_CHECKING:
+    from SegToolkitLib.automatic.tested import OpenedModel
+    from SegToolkitLib.dataset.batch import Failures
+    from SegToolkitLib.dataset.dataset import Case, Dataset
+    from SegToolkitLib.evaluation.robustness import VolumeResult
+    from SegToolkitLib.methods.cooperative.evaluate import Candidate, Sets
+
+KINDS = ("bias", "spike", "ghosting", "motion")
+
+
+def _tolerance(text: str) -> float | None:
+    """ "2" or "none"."""
+    if text == "none":
+        return None
+    try:
+        value = float(text)
+    except ValueError as error:
+        raise ArgumentTypeError(f"{text!r} is neither a number of mm nor none") from error
+    if not 0 <= value < 1e6:
+        raise ArgumentTypeError(f"{text!r} is no distance in mm")
+    return value
+
+
+def _add_arguments(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "--model",
+        action="append",
+        required=True,
+        metavar="[NAME=]MODEL",
+        help="model to test; models of one NAME are runs, whose means and deviations the table shows;"
+        " repeatable",
+    )
+    parser.add_argument(
+        "--dataset",
+        action="append",
+        required=True,
+        metavar="DESCRIPTION",
+        help="data set to test on; repeatable",
+    )
+    parser.add_argument(
+        "--data",
+        action="append",
+        default=[],
+        type=Path,
+        metavar="FOLDER",
+        help="folder of its volumes, if elsewhere; one for each --dataset",
+    )
+    parser.add_argument(
+        "--cases",
+        default="held-out",
+        help="held-out (by each model's training; all of a data set it never saw), test, or ids such as"
+        " 012_ED,017_ES (default: held-out)",
+    )
+    parser.add_argument(
+        "--kinds",
+        nargs="+",
+        default=[],
+        choices=[*KINDS, "all"],
+        metavar="KIND",
+        help=f"also test on corrupted copies: {', '.join(KINDS)}, or all",
+    )
+    parser.add_argument("--no-clean", action="store_true", help="leave out the volumes themselves")
+    parser.add_argument("--repeats", type=count, default=1, help="copies a volume and kind (default: 1)")
+    parser.add_argument("--seed", type=int, default=0, help="of the corruptions (default: 0)")
+    parser.add_argument(
+        "--as-published",
+        action="store_true",
+        help="corrupt as the test set ACDC-C was made: see segtoolkit corrupt",
+    )
+    parser.add_argument(
+        "--settings", type=Path, metavar="FILE", help="JSON or YAML with other ranges of the corruptions"
+    )
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="NAME=VALUE", help="one of them: motion.degrees=10"
+    )
+    parser.add_argument(
+        "--passes",
+        nargs="+",
+        type=count,
+        default=[],
+        metavar="N",
+        help="1: without shape correction; 2: with it; more: corrected again (default: 1, and the model's)",
+    )
+    parser.add_argument(
+        "--grid",
+        choices=["native", "released"],
+        default="native",
+        help="compare on the volumes' own voxels, or as released on the networks' pixels (default: native)",
+    )
+    parser.add_argument(
+        "--tolerance",
+        type=_tolerance,
+        default=2.0,
+        metavar="MM",
+        help="of the NSD; none leaves out distances, which take time (default: 2)",
+    )
+    parser.add_argument("--small", action="store_true", help="one slice at a time, for little memory")
+    parser.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="where to write the tables")
+    parser.add_argument("--accept-licence", action="store_true", help="accept the models' licences")
+    add_device(parser)
+
+
+def _run(options: Namespace, reporter: Reporter) -> dict[str, object]:
+    from SegToolkitLib.dataset.batch import raise_failures
+    from SegToolkitLib.dataset.dataset import Dataset
+    from SegToolkitLib.evaluation.robustness import overview, write_robustness
+    from SegToolkitLib.methods.cooperative.evaluate import Scoring, evaluate
+    from SegToolkitLib.training.run_folder import provenance
+
+    if options.no_clean and not options.kinds:
+        raise SegToolkitError(
+            "nothing-to-evaluate",
+            "There is nothing to test on: neither the volumes nor copies.",
+            "Give --kinds, or leave out --no-clean.",
+        )
+    if options.data and len(options.data) != len(options.dataset):
+        raise SegToolkitError(
+            "bad-choice",
+            f"There are {len(options.dataset)} data sets, and folders for {len(options.data)}.",
+            "Give one --data for each --dataset, in the same order, or none.",
+        )
+    folders = options.data or [None] * len(options.dataset)
+    datasets = [Dataset.open(one, data) for one, data in zip(options.dataset, folders, strict=True)]
+    sets = _sets(options)
+    scoring = Scoring(tuple(options.passes), options.grid, options.tolerance, options.small)
+    models = _models(options)
+    results: list[VolumeResult] = []
+    failures: Failures = {}
+    total = 0
+    for dataset in datasets:
+        name = dataset.description.name
+        candidates, cases = _candidates(dataset, models, options)
+        reporter.info(f"{name}: {len(cases)} cases, {sets.count} volume(s) each, {len(candidates)} model(s)")
+        prefix = f"{name} " if len(datasets) > 1 else ""
+        made, failed = evaluate(candidates, cases, sets.prefixed(prefix), scoring, reporter)
+        results += made
+        failures |= {f"{prefix}{id}": error for id, error in failed.items()}
+        total += len(cases)
+    if not results:
+        raise_failures(failures, total, "evaluated")
+    about = {
+        "dataset": ", ".join(dataset.description.name for dataset in datasets),
+        "cases": total - len(failures),
+        "protocol": {"grid": options.grid, "tolerance_mm": options.tolerance, "cases": options.cases},
+        "corruptions": {
+            "kinds": list(sets.kinds),
+            "repeats": sets.repeats,
+            "seed": sets.seed,
+            "settings": sets.settings.model_dump(mode="json"),
+        },
+        "models": {run: str(model.folder) for _, run, model in models},
+        "made_with": provenance(),
+    }
+    for line in write_robustness(options.out, results, about):
+        reporter.info(line)
+    raise_failures(failures, total, "evaluated")
+    averages = {f"{row.name}, {row.variant}": round(row.average, 4) for row in overview(results)}
+    return {"folder": str(options.out), "dice": averages}
+
+
+def _sets(options: Namespace) -> Sets:
+    from SegToolkitLib.evaluation.corruptions import CorruptionSettings
+    from SegToolkitLib.methods.cooperative.evaluate import Sets
+    from SegToolkitLib.settings import load
+
+    base = CorruptionSettings()
+    base = base.as_published() if options.as_published else base
+    settings = load(CorruptionSettings, base, options.settings, options.set)
+    kinds = KINDS if "all" in options.kinds else tuple(dict.fromkeys(options.kinds))
+    return Sets(not options.no_clean, kinds, options.repeats, options.seed, settings)
+
+
+def _models(options: Namespace) -> list[tuple[str, str, OpenedModel]]:
+    """Name, name of the run, and model; runs have names of their own."""
+    from SegToolkitLib.automatic.tested import opened_model
+
+    found: list[tuple[str, str, OpenedModel]] = []
+    for text in options.model:
+        name, equals, model = text.partition("=")
+        if not equals or Path(text).exists():
+            name, model = "", text
+        opened = opened_model(model, "cooperative", options.accept_licence, ask_in_terminal())
+        run = base = opened.card.name
+        known = {one for _, one, _ in found}
+        number = 2
+        while run in known:
+            run, number = f"{base}-{number}", number + 1
+        found.append((name or run, run, opened))
+    return found
+
+
+def _candidates(
+    dataset: Dataset, models: list[tuple[str, str, OpenedModel]], options: Namespace
+) -> tuple[list[Candidate], list[Case]]:
+    """The models, loaded, and all cases that any of them is tested on, in the data set's order."""
+    from SegToolkitLib.automatic.tested import cases_to_test
+    from SegToolkitLib.device import choose_device
+    from SegToolkitLib.methods.cooperative import automatic
+    from SegToolkitLib.methods.cooperative.evaluate import Candidate
+    from SegToolkitLib.methods.cooperative.segment import CooperativeSegmenter
+    from SegToolkitLib.methods.cooperative.tested_cases import classes_for, held_out, test_cases
+
+    device = choose_device(options.device)
+    candidates: list[Candidate] = []
+    cases: dict[str, Case] = {}
+    for name, run, model in models:
+        own = cases_to_test(dataset, model, options.cases, held_out, test_cases)
+        classes = classes_for(dataset, model.card)
+        cases |= {case.id: case for case in own}
+        segmenter = automatic.load(model.folder, model.card, device, options.precision)
+        assert isinstance(segmenter, CooperativeSegmenter)
+        names = tuple(label.name for label in model.card.labels)
+        ids = frozenset(case.id for case in own)
+        candidates.append(Candidate(name, run, segmenter, ids, classes, names))
+    order = {id: number for number, id in enumerate(dataset.ids)}
+    return candidates, sorted(cases.values(), key=lambda case: order.get(case.id, len(order)))
+
+
+COMMAND = Command("test models on clean volumes and on corrupted copies of them", _add_arguments, _run)

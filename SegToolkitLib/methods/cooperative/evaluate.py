@@ -1,0 +1,263 @@
+"""Models on clean volumes and on corrupted copies of them, volume by volume.
+
+Source of the protocol: released evaluation of cooperative training: Dice of each structure in each volume, of
+every frame, on the networks' own pixels, before and after the shape correction. Ours by default: on the
+volume's own grid.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from SegToolkitLib.automatic.segmenter import AutomaticOptions
+from SegToolkitLib.dataset.batch import Failures
+from SegToolkitLib.dataset.dataset import Case, read_case
+from SegToolkitLib.errors import SegToolkitError
+from SegToolkitLib.evaluation.corruptions import CorruptionSettings, Kind, copy_seed, corrupted
+from SegToolkitLib.evaluation.overlap import overlaps
+from SegToolkitLib.evaluation.robustness import VolumeResult
+from SegToolkitLib.evaluation.scoring import OrganScore, Protocol, generic, score_case
+from SegToolkitLib.events import Reporter
+from SegToolkitLib.methods.cooperative import typicality
+from SegToolkitLib.methods.cooperative.plan import InputPlan
+from SegToolkitLib.methods.cooperative.predict import Outputs
+from SegToolkitLib.methods.cooperative.prepare import Stack, stacked
+from SegToolkitLib.methods.cooperative.segment import CooperativeSegmenter
+from SegToolkitLib.volume import Volume
+
+CLEAN = "clean"
+UNKNOWN_SPACING = (1.0, 1.0, 1.0)
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A model to be tested.
+
+    Attributes:
+        name, run: see :class:`VolumeResult`.
+        segmenter: the model.
+        cases: ids that it is tested on.
+        classes: label value of the data set -> class.
+        names: of the classes 1, 2, ..., in their order.
+    """
+
+    name: str
+    run: str
+    segmenter: CooperativeSegmenter
+    cases: frozenset[str]
+    classes: Mapping[int, int]
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Sets:
+    """What the models are tested on.
+
+    Attributes:
+        clean: the volumes themselves.
+        kinds: of corruption.
+        repeats: copies of each volume and kind.
+        seed: of the copies; each depends on it, its kind, its case and its number alone.
+        settings: of the corruptions.
+        prefix: of the sets' names, where there are several data sets.
+    """
+
+    clean: bool = True
+    kinds: tuple[Kind, ...] = ()
+    repeats: int = 1
+    seed: int = 0
+    settings: CorruptionSettings = field(default_factory=CorruptionSettings)
+    prefix: str = ""
+
+    def copies(self, image: Volume, case: str) -> Iterator[tuple[str, int | None, Volume]]:
+        """The sets that a volume is part of: name, number of the copy, volume."""
+        if self.clean:
+            yield self.prefix + CLEAN, None, image
+        for kind in self.kinds:
+            for repeat in range(self.repeats):
+                rng = np.random.default_rng(copy_seed(self.seed, kind, case, repeat))
+                yield self.prefix + kind, repeat, corrupted(image, kind, self.settings, rng).volume
+
+    def prefixed(self, prefix: str) -> Sets:
+        """The same, of one of several data sets."""
+        return replace(self, prefix=prefix)
+
+    @property
+    def count(self) -> int:
+        """Volumes for each case."""
+        return self.clean + len(self.kinds) * self.repeats
+
+
+@dataclass(frozen=True)
+class Scoring:
+    """How results are compared with labels.
+
+    Attributes:
+        passes: numbers of passes to compare; none: a single one and as many as the model's card says.
+        grid: "native", the volume's own; "released", the networks' pixels after the crop.
+        tolerance_mm: of the NSD (native grid; a volume without a spacing has none); None leaves out all
+            distances.
+        small: one slice at a time.
+    """
+
+    passes: tuple[int, ...] = ()
+    grid: Literal["native", "released"] = "native"
+    tolerance_mm: float | None = 2.0
+    small: bool = False
+
+
+def evaluate(
+    candidates: Sequence[Candidate],
+    cases: Sequence[Case],
+    sets: Sets,
+    scoring: Scoring,
+    reporter: Reporter,
+) -> tuple[list[VolumeResult], Failures]:
+    """Test models; all see the same copies.
+
+    Args:
+        candidates: the models.
+        cases: with labels; each is for the candidates that name it.
+        sets: which copies.
+        scoring: how.
+        reporter: hears of progress.
+
+    Returns:
+        Results by model, then set, then case; and why cases could not be used.
+    """
+    found: list[VolumeResult] = []
+    failures: Failures = {}
+    total, done = len(cases) * sets.count, 0
+    for case in cases:
+        asked = [one for one in candidates if case.id in one.cases]
+        try:
+            image, label = read_case(case)
+            assert label is not None  # cases without are not asked for
+            for name, repeat, volume in sets.copies(image, case.id):
+                reporter.progress("evaluating", done, total)
+                found += _of_volume(asked, case.id, name, repeat, volume, label, scoring)
+                done += 1
+        except SegToolkitError as error:
+            failures[case.id] = error
+            found = [one for one in found if one.case != case.id]
+            reporter.warning(f"Case {case.id} is left out: {error.message}", error.hint)
+            done = sets.count * (cases.index(case) + 1)
+    reporter.progress("evaluating", total, total)
+    order = {id(one): number for number, one in enumerate(found)}
+    runs = {one.run: number for number, one in enumerate(candidates)}
+    names = {name: number for number, name in enumerate(dict.fromkeys(one.set for one in found))}
+    found.sort(key=lambda one: (runs[one.run], one.variant, names[one.set], order[id(one)]))
+    return found, failures
+
+
+def _of_volume(
+    candidates: Sequence[Candidate],
+    case: str,
+    name: str,
+    repeat: int | None,
+    volume: Volume,
+    label: Volume,
+    scoring: Scoring,
+) -> Iterator[VolumeResult]:
+    stacks: dict[InputPlan, Stack] = {}
+    for candidate in candidates:
+        plan = candidate.segmenter.plan
+        if plan.input not in stacks:
+            stacks[plan.input] = stacked(volume, plan.input)
+        stack = stacks[plan.input]
+        own = plan.inference.passes
+        for passes, outputs in _passes(
+            candidate.segmenter, stack, scoring.passes or tuple({1, own}), scoring
+        ):
+            classes = outputs.first if passes == 1 else outputs.labels
+            unlike = None
+            if plan.typicality is not None:
+                unlike = len(plan.typicality.unlike(_signed(outputs, passes)))
+            scores = _scores(candidate, case, stack, classes, label, scoring)
+            yield VolumeResult(
+                candidate.name,
+                candidate.run,
+                "1 pass" if passes == 1 else f"{passes} passes",
+                name,
+                case,
+                repeat,
+                tuple(scores),
+                len(stack),
+                unlike,
+            )
+
+
+def _passes(
+    segmenter: CooperativeSegmenter, stack: Stack, passes: Sequence[int], scoring: Scoring
+) -> Iterator[tuple[int, Outputs]]:
+    """What each number of passes gives; the first one is part of the others."""
+    wanted, options = sorted(set(passes), reverse=True), AutomaticOptions(small=scoring.small)
+    outputs = None
+    for number in wanted:
+        if outputs is None or number > 1:
+            outputs = segmenter.predict(stack, options, passes=number)
+        yield number, outputs
+
+
+def _signed(outputs: Outputs, passes: int) -> NDArray[np.float32]:
+    """The signatures as this number of passes would give them."""
+    signatures = outputs.signatures.copy()
+    if passes == 1:
+        signatures[:, typicality.DISAGREEMENT] = np.nan
+    return signatures
+
+
+def _scores(
+    candidate: Candidate,
+    case: str,
+    stack: Stack,
+    classes: NDArray[np.uint8],
+    label: Volume,
+    scoring: Scoring,
+) -> list[OrganScore]:
+    if scoring.grid == "released":
+        found, truth = classes, _classes(stack.label(label), candidate.classes)
+        spacing = stack.prepared.volume.spacing
+    else:
+        found = stack.restore(classes).voxels.astype(np.uint8)
+        truth, spacing = _classes(label.voxels, candidate.classes), stack.volume.spacing
+    protocol = generic(
+        {name: number for number, name in enumerate(candidate.names, 1)}, scoring.tolerance_mm or 0
+    )
+    known = stack.volume.spacing != UNKNOWN_SPACING
+    if scoring.tolerance_mm is None or scoring.grid == "released" or not known:
+        return _overlaps_alone(case, truth, found, spacing, protocol, known)
+    return score_case(case, truth, found, spacing[::-1], protocol)
+
+
+def _overlaps_alone(
+    case: str,
+    truth: NDArray[np.uint8],
+    found: NDArray[np.uint8],
+    spacing: Sequence[float],
+    protocol: Protocol,
+    known: bool,
+) -> list[OrganScore]:
+    """Scores without distances, which take most of the time."""
+    values = [organ.value for organ in protocol.organs]
+    counted = overlaps(truth, found, values)
+    ml = float(np.prod(spacing)) / 1000 if known else np.nan
+    nan = float("nan")
+    return [
+        OrganScore(case, organ.name, organ.value, float(dice), nan, nan, nan, float(a * ml), float(b * ml))
+        for organ, dice, a, b in zip(
+            protocol.organs, counted.dice(protocol.both_empty), counted.a, counted.b, strict=True
+        )
+    ]
+
+
+def _classes(label: NDArray[Any], classes: Mapping[int, int]) -> NDArray[np.uint8]:
+    found = np.zeros(label.shape, np.uint8)
+    for value, number in classes.items():
+        found[label == value] = number
+    return found
