@@ -289,7 +289,7 @@ def test_a_training_begins_with_the_weights_of_a_model(dataset: Dataset, tmp_pat
 
 
 def test_a_snapshot_of_the_authors_code_goes_on_with_its_optimisers(dataset: Dataset, tmp_path: Path) -> None:
-    settings = tiny("optimiser.epochs=2")
+    settings = tiny("optimiser.epochs=2", "optimiser.schedule=constant")
     networks = build_networks(settings.network, 4, 3)
     memory = {}
     for name in NAMES:
