@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cooperative_plain import Mask, PlainStep, build
 from SegToolkitLib.methods.cooperative import convolution
-from SegToolkitLib.methods.cooperative.loss import HARD, STANDARD
+from SegToolkitLib.methods.cooperative.loss import HARD, STANDARD, dice_loss
 from SegToolkitLib.methods.cooperative.masking import Masked
 from SegToolkitLib.methods.cooperative.network import NAMES, Networks, build_networks
 from SegToolkitLib.methods.cooperative.norms import norms_of
@@ -326,3 +327,26 @@ def test_updates_lower_the_losses() -> None:
         optimiser.step()
         lost.append(float(step.total.detach()))
     assert lost[-1] < 0.9 * lost[0]
+
+
+def test_the_dice_loss_counts_classes_that_the_batch_shows_and_falls_where_they_are_found() -> None:
+    labels = torch.zeros(2, 4, 4, dtype=torch.int64)
+    labels[0, :2] = 1
+    right = F.one_hot(labels, 3).movedim(-1, 1).float()
+    nothing = torch.zeros_like(right)
+    nothing[:, 0] = 1
+    half = (right + nothing) / 2
+    values = [float(dice_loss(given, labels)) for given in (right, half, nothing)]
+    assert values[0] == pytest.approx(0, abs=1e-6)
+    assert values[1] == pytest.approx(1 - 2 * 4 / (4 + 8), abs=1e-6)
+    assert values[2] == pytest.approx(1, abs=1e-6)
+    assert float(dice_loss(nothing, torch.zeros_like(labels))) == 0
+
+
+def test_the_dice_loss_comes_on_top_of_the_cross_entropy_in_every_loss_of_segmentations() -> None:
+    ce, both = (
+        step_of(networks_of(), settings_of(mode="standard", loss=kind)).losses for kind in ("ce", "ce_dice")
+    )
+    assert both["standard_image"] == ce["standard_image"]
+    for name in ("standard_seg", "standard_gt_shape", "standard_shape"):
+        assert 0 < both[name] - ce[name] <= 1

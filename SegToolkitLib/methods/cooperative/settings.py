@@ -15,6 +15,8 @@ from SegToolkitLib.methods.cooperative.plan import InferencePlan, InputPlan, Mod
 from SegToolkitLib.settings import Settings
 from SegToolkitLib.training.settings import TrainingSettings
 
+LossKind = Literal["ce", "ce_dice"]
+
 
 class MaskingSettings(Settings):
     """Which codes are masked, and how; null decodes no hard examples from that code."""
@@ -28,6 +30,9 @@ class StepSettings(Settings):
 
     mode: Literal["cooperative", "standard"] = Field(
         default="cooperative", description="standard: clean images alone, the baseline"
+    )
+    loss: LossKind = Field(
+        default="ce", description="of segmentations; ce_dice: ours: and the Dice loss, for short runs"
     )
     noise: float = Field(default=0.05, ge=0, le=1, description="standard deviation of the inputs' noise")
     separate: bool = Field(

@@ -197,7 +197,7 @@ class _Batch:
         decoder = self.networks["segmentation_decoder"]
         before = RunningStatistics(decoder)
         logits = self.networks.segment(code)
-        loss = segmentation_loss(logits, self.labels)
+        loss = segmentation_loss(logits, self.labels, self.settings.loss)
         if target is not None:
             target.code = code.detach()
             if target.targeted:
@@ -216,7 +216,7 @@ class _Batch:
 
     def _correct(self, shape: Tensor, name: str, given: Tensor | None = None) -> Tensor | None:
         """Loss of a corrected segmentation; its gradient in ``given``, where that wants one."""
-        loss = segmentation_loss(self.networks.correct(shape), self.labels)
+        loss = segmentation_loss(self.networks.correct(shape), self.labels, self.settings.loss)
         wanted = [given] if given is not None and given.requires_grad else []
         parts = [self.networks["shape_encoder"], self.networks["shape_decoder"]]
         found = self.gradients.back([(loss, None)], wanted, parts)
