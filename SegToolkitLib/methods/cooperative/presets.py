@@ -6,9 +6,10 @@ from typing import Any
 
 from SegToolkitLib.methods.cooperative.data_settings import AugmentSettings
 from SegToolkitLib.methods.cooperative.plan import InputPlan, NetworkPlan
-from SegToolkitLib.methods.cooperative.settings import CooperativeSettings, OptimiserSettings
+from SegToolkitLib.methods.cooperative.settings import CooperativeSettings, OptimiserSettings, StepSettings
 from SegToolkitLib.training.method import Preset
 
+SHORT = StepSettings(loss="ce_dice")
 SMALL = NetworkPlan(channels=(8, 16, 32, 64, 64))
 # Pixels twice as large, half as many of them; the released margin about the crop.
 COARSE = InputPlan(spacing_mm=2.73438, crop=96)
@@ -32,6 +33,7 @@ PRESETS: dict[str, Preset] = {
                 input=COARSE,
                 augment=COARSE_AUGMENT,
                 optimiser=_optimiser(10, steps_per_epoch=20, batch=8, learning_rate=3e-3),
+                step=SHORT,
                 norm_statistics="measured",
                 log_every=5,
                 snapshot_every=50,
@@ -44,6 +46,7 @@ PRESETS: dict[str, Preset] = {
             "The authors' networks and pixels, 2850 updates at a falling rate; wants a GPU.",
             CooperativeSettings(
                 optimiser=_optimiser(150, learning_rate=1e-3),
+                step=SHORT,
                 norm_statistics="measured",
                 log_every=19,
                 snapshot_every=475,
