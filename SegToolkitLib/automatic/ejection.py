@@ -15,6 +15,8 @@ from SegToolkitLib.anatomy import structure_of
 
 # SNOMED CT of the cavities; the myocardium around them pumps nothing.
 VENTRICLES = ("87878005", "53085002")
+# Slicer's codes for segments of which nobody said what they are: tissue, anatomical structure.
+GENERAL = ("85756007", "123037004", "91723000")
 
 NEEDS_SPACING = (
     "Volumes in ml rest on the spacing of the voxels: check it where the file of the image does not carry it."
@@ -58,7 +60,9 @@ def is_ventricle(name: str, terminology: str = "") -> bool:
     """
     fields = terminology.split("~")
     if len(fields) > 2 and fields[2].count("^"):
-        return fields[2].split("^")[1] in VENTRICLES
+        code = fields[2].split("^")[1]
+        if code not in GENERAL:
+            return code in VENTRICLES
     found = structure_of(name)
     return found is not None and found[0].code in VENTRICLES
 

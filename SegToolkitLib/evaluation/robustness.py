@@ -133,7 +133,8 @@ def write_robustness(out: Path, results: Sequence[VolumeResult], about: Mapping[
     )
     rows = overview(results)
     sets = list(dict.fromkeys(one.set for one in results))
-    write_csv(out / "table.csv", [_record(row, sets) for row in rows])
+    several = any(row.runs > 1 for row in rows)
+    write_csv(out / "table.csv", [_record(row, sets, several) for row in rows])
     lines = _markdown(rows, sets)
     write_text(out / "table.md", "\n".join(lines) + "\n")
     write_results(
@@ -174,13 +175,14 @@ def _of(results: Sequence[VolumeResult], row: Row, chosen: str) -> list[VolumeRe
     return [one for one in results if (one.name, one.variant, one.set) == wanted]
 
 
-def _record(row: Row, sets: Sequence[str]) -> dict[str, Any]:
+def _record(row: Row, sets: Sequence[str], several: bool) -> dict[str, Any]:
+    """A line of the table; where one has ``several`` runs, all have the columns of deviations."""
     record: dict[str, Any] = {"model": row.name, "variant": row.variant, "runs": row.runs}
     for chosen in sets:
         mean = row.dice.get(chosen, Mean(math.nan, math.nan, 0))
         record[chosen] = round(mean.mean, 6)
-        if row.runs > 1:
-            record[f"{chosen} std"] = round(mean.std, 6)
+        if several:
+            record[f"{chosen} std"] = round(mean.std, 6) if row.runs > 1 else ""
     record["average"] = round(row.average, 6)
     return record
 

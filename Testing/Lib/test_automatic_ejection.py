@@ -54,6 +54,10 @@ def test_one_frame_is_no_beat(ml: list[float | None]) -> None:
     assert ejection("a", ml) is None
 
 
+# What Slicer says of segments of which nobody has said anything.
+TISSUE = "SCT^85756007^Tissue"
+
+
 @pytest.mark.parametrize(
     ("name", "terminology", "counts"),
     [
@@ -65,6 +69,8 @@ def test_one_frame_is_no_beat(ml: list[float | None]) -> None:
         ("Herzkammer", terminology_of("right ventricle"), True),
         ("left ventricle", terminology_of("liver"), False),
         ("left ventricle", "no~codes", True),
+        ("left ventricle", f"C~SCT^85756007^Tissue~{TISSUE}~^^~A~^^~^^", True),
+        ("myocardium", f"C~SCT^85756007^Tissue~{TISSUE}~^^~A~^^~^^", False),
     ],
 )
 def test_a_ventricle_is_told_by_its_code_or_else_by_its_name(

@@ -94,6 +94,25 @@ def test_runs_of_one_name_share_a_row(tmp_path: Path, hearts: Path, model: Path)
     assert (tmp_path / "tiny-2" / "2_passes" / "clean.csv").is_file()
 
 
+def test_a_single_model_stands_beside_several_runs(tmp_path: Path, hearts: Path, model: Path) -> None:
+    words = ("--model", model, "--model", f"a={model}", "--model", f"a={model}", "--cases", "1_ED")
+    assert evaluate(tmp_path, hearts, *words, "--passes", 1) == 0
+    single, several = rows(tmp_path / "table.csv")
+    assert (single["model"], single["runs"], single["clean std"]) == ("tiny", "1", "")
+    assert (several["model"], several["runs"], float(several["clean std"])) == ("a", "2", 0)
+    assert (tmp_path / "results.json").is_file()
+
+
+def test_what_would_lose_or_mix_results_is_told_before_the_work(
+    tmp_path: Path, hearts: Path, model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    assert evaluate(tmp_path / "file", hearts, "--model", model) == 1
+    assert "cannot be made" in capsys.readouterr().err
+    assert evaluate(tmp_path / "out", hearts, "--model", model, "--dataset", hearts) == 1
+    assert "Two data sets are called hearts" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("grid", ["native", "released"])
 def test_labels_are_matched_by_name(tmp_path: Path, hearts: Path, model: Path, grid: str) -> None:
     """A model with the released values on a data set with ACDC's own."""
@@ -187,6 +206,20 @@ def test_patterns_must_name_patients_below_the_folder(tmp_path: Path, pattern: s
     with pytest.raises(SegToolkitError) as raised:
         read_frames(tmp_path, Layout(pattern, pattern))
     assert raised.value.code == "bad-pattern"
+
+
+@pytest.mark.parametrize("labels", ['{"a": "x"}', '{"a": 1.5}', "{}", '{"a": 1, "b": 1}', None])
+def test_labels_that_are_none_are_refused_before_anything_is_made(
+    tmp_path: Path, labels: str | None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / ("labels.json" if labels else "labels")
+    if labels:
+        file.write_text(labels, encoding="utf-8")
+    words = ("--raw", tmp_path, "--out", tmp_path / "out", "--labels", file)
+    assert run("prepare", "cooperative", *words) == 1
+    told = capsys.readouterr().err
+    assert ("a whole number of its own" if labels else "Give native, released, or a JSON file") in told
+    assert not (tmp_path / "out").exists()
 
 
 def test_prepared_volumes_are_written_for_the_authors_code(tmp_path: Path, hearts: Path) -> None:

@@ -13,18 +13,21 @@ import torch
 
 from cooperative_cases import Heard, made_dataset
 from cooperative_runs import SMALL, metrics, tiny, trained
+from SegToolkitLib.automatic.tested import OpenedModel, cases_to_test
 from SegToolkitLib.cli import main
 from SegToolkitLib.dataset.dataset import Dataset
 from SegToolkitLib.errors import SegToolkitError
 from SegToolkitLib.events import Reporter
+from SegToolkitLib.methods.cooperative import calibration
 from SegToolkitLib.methods.cooperative.checkpoints import export_authors
-from SegToolkitLib.methods.cooperative.data import Sampler
+from SegToolkitLib.methods.cooperative.data import Sampler, as_inference_sees
 from SegToolkitLib.methods.cooperative.loss import HARD, STANDARD
 from SegToolkitLib.methods.cooperative.network import NAMES, build_networks
 from SegToolkitLib.methods.cooperative.plan import ModelPlan
 from SegToolkitLib.methods.cooperative.presets import PRESETS
 from SegToolkitLib.methods.cooperative.scans import Reader
 from SegToolkitLib.methods.cooperative.settings import CooperativeSettings
+from SegToolkitLib.methods.cooperative.tested_cases import held_out
 from SegToolkitLib.methods.cooperative.train import CooperativeTask, _Numbered, seeded
 from SegToolkitLib.methods.cooperative.training import METHOD
 from SegToolkitLib.methods.cooperative.trial import trial
@@ -286,6 +289,40 @@ def test_a_training_begins_with_the_weights_of_a_model(dataset: Dataset, tmp_pat
     turned = tiny('data.classes={"3": 1, "2": 2, "1": 3}', "optimiser.epochs=1")
     trained(dataset, tmp_path / "other", turned, heard, start=first)
     assert any("here they are LV, MYO, RV" in text for text in heard.warnings)
+
+
+def test_what_a_start_has_seen_is_seen_by_the_model_too(dataset: Dataset, tmp_path: Path) -> None:
+    first = trained(dataset, tmp_path / "first", tiny("optimiser.epochs=1", "data.fold=0"))
+    heard = Heard()
+    other = tiny("optimiser.epochs=1", "data.fold=1")
+    card = read_card(trained(dataset, tmp_path / "second", other, heard, start=first))
+    (before,) = read_card(first).trained_on
+    assert card.trained_on[1:] == [before]
+    assert set(card.trained_on[0].cases).isdisjoint(before.cases)
+    assert any("begin with were trained on" in text for text in heard.warnings)
+    with pytest.raises(SegToolkitError) as caught:
+        cases_to_test(dataset, OpenedModel(tmp_path, card, 1), "held-out", held_out)
+    assert caught.value.code == "trained-on-test"
+
+
+def test_slices_to_calibrate_by_are_taken_evenly(
+    dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = _task("optimiser.epochs=1")
+    reader = Reader(dataset, task.settings.data, task.settings.input, tmp_path, Reporter())
+    scans = reader.read(["1_ED", "1_ES", "2_ED"], "cases")
+    seen: list[torch.Tensor] = []
+
+    def looked(image: Any, label: Any, plan: Any) -> Any:
+        seen.append(label)
+        return as_inference_sees(image, label, plan)
+
+    monkeypatch.setattr(calibration, "MOST_SLICES", 5)
+    monkeypatch.setattr(calibration, "as_inference_sees", looked)
+    calibration.calibrated(task.network, scans, [], task.settings, CPU, Reporter())
+    labels = [scan.arrays["label"] for scan in scans]
+    wanted = [labels[0][[0, 3]], labels[1][[1, 4]], labels[2][[2]]]  # every third of 15
+    assert [one.tolist() for one in seen] == [one.tolist() for one in wanted]
 
 
 def test_a_snapshot_of_the_authors_code_goes_on_with_its_optimisers(dataset: Dataset, tmp_path: Path) -> None:

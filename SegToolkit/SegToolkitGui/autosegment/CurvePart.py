@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import slicer
 from slicer.i18n import tr as _
 
@@ -12,6 +14,7 @@ from SegToolkitGui.Part import Part
 from SegToolkitGui.scene.SequenceFrames import showFrame
 
 CURVE = "curve"
+LEFT_VENTRICLE = "87878005"  # SNOMED CT
 
 
 class CurvePart(Part):
@@ -47,7 +50,8 @@ class CurvePart(Part):
         run = self._run()
         if run is None or not run.ventricles:
             return
-        left = [one for one in run.ventricles if "left" in one["name"].casefold()]
+        codes = run.curve.terminology
+        left = [one for one in run.ventricles if _isLeft(one["name"], codes.get(one["name"], ""))]
         volume = slicer.mrmlScene.GetNodeByID(run.settings.volumeIds[0])
         if volume is not None:
             showFrame(volume, (left or run.ventricles)[0][phase])
@@ -55,3 +59,9 @@ class CurvePart(Part):
     def _run(self) -> FramesRun | None:
         run = self.panel.runner.withResults
         return run if isinstance(run, FramesRun) else None
+
+
+def _isLeft(name: str, terminology: str) -> bool:
+    """Whether a ventricle is the left one: by its code, or else by its name."""
+    words = re.findall("[a-z]+", name.casefold())
+    return f"^{LEFT_VENTRICLE}^" in terminology or "left" in words or "lv" in words

@@ -14,7 +14,7 @@ from SegToolkitGui.run.States import State
 from SegToolkitGui.scene import Placement, TableNodes
 from SegToolkitGui.scene.FrameSequence import FrameSequence
 from SegToolkitGui.scene.ResultImport import OutputChoice, ResultImport
-from SegToolkitGui.scene.SequenceFrames import frameCount
+from SegToolkitGui.scene.SequenceFrames import dataNodeOfFrame, frameCount
 
 # Failures after which no further frame can be segmented, besides those of every volume.
 LOST = ("input-gone", "no-frame", "output-deleted", "volume-deleted")
@@ -137,13 +137,16 @@ class FramesRun(AutoSegmentRun):
     def _heart(self, volumeId: str):
         """What the ventricles do, if there are any; without it, the frames are no less finished."""
         self._enter(State.RUNNING)
-        body = {
-            "curves": self.curve.ml,
-            "terminology": self.curve.terminology,
-            "slices": min(self._node(volumeId).GetImageData().GetDimensions()),
-        }
         try:
+            # Not of the volume itself, which may show a frame that has no image.
+            image = dataNodeOfFrame(self._node(volumeId), self.results[-1].frame).GetImageData()
+            body = {
+                "curves": self.curve.ml,
+                "terminology": self.curve.terminology,
+                "slices": min(image.GetDimensions()),
+            }
             outputs = yield from self._asked("ejection", body)
+            volume = self._node(volumeId)
         except UserError as error:
             if self.over or error.code == "cancelled":
                 raise
@@ -155,7 +158,7 @@ class FramesRun(AutoSegmentRun):
         if self.ventricles:
             if self._undoStack is not None:
                 self._undoStack.remember(None)
-            self._made([self._heartTable(self._node(volumeId))])
+            self._made([self._heartTable(volume)])
 
     def _heartTable(self, volume):
         rows = self.ventricles

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
 
+from SegToolkitLib.dataset.dataset import Dataset, case_key
 from SegToolkitLib.errors import SegToolkitError
 from SegToolkitLib.events import Reporter
 from SegToolkitLib.methods.cooperative.checkpoints import METHOD
+from SegToolkitLib.methods.cooperative.doubts import listed
 from SegToolkitLib.methods.cooperative.network import Networks
 from SegToolkitLib.methods.cooperative.snapshot import Snapshot, optimiser_state, read_authors
 from SegToolkitLib.methods.cooperative.weights import State, joined, loaded_networks
-from SegToolkitLib.models.card import CARD_FILE, read_card
+from SegToolkitLib.models.card import CARD_FILE, TrainedOn, read_card
 from SegToolkitLib.models.folder import load_state
 
 
@@ -23,7 +25,7 @@ def begin(
     places: Mapping[str, Path],
     names: Mapping[int, str],
     reporter: Reporter,
-) -> None:
+) -> list[TrainedOn]:
     """Take over weights, and of a snapshot the optimiser's memory; the settings stay the run's own.
 
     Args:
@@ -32,6 +34,9 @@ def begin(
         places: "start", a folder with weights, or "snapshot", a file of the authors' code.
         names: class -> name.
         reporter: hears where classes have other names.
+
+    Returns:
+        What the weights have seen, as far as a card says it.
 
     Raises:
         SegToolkitError: "two-starts", "start-differs" (other widths or classes), "other-method",
@@ -45,13 +50,31 @@ def begin(
         _load(networks, joined(found.states), str(snapshot))
         _remember(networks, optimiser, found)
     elif folder is not None:
-        _load(networks, _state_of(folder, names, reporter), str(folder))
+        state, seen = _state_of(folder, names, reporter)
+        _load(networks, state, str(folder))
+        return seen
+    return []
 
 
-def _state_of(folder: Path, names: Mapping[int, str], reporter: Reporter) -> State:
+def tell_seen(
+    seen: Sequence[TrainedOn], dataset: Dataset, held_out: Sequence[str], reporter: Reporter
+) -> None:
+    """Warn of held-out cases whose patients have taught the weights that a run begins with."""
+    ids = {case_key(id) for one in seen if one.dataset == dataset.description.name for id in one.cases}
+    patients = {dataset.patients.get(id, id) for id in ids}
+    known = [id for id in held_out if id in ids or dataset.patients.get(id, id) in patients]
+    if known:
+        reporter.warning(
+            f"The weights to begin with were trained on {len(known)} held-out case(s) or their patients"
+            f" ({listed(known)}): the validation's figures are too good.",
+            "Hold out what that training held out (data.fold), or begin with other weights.",
+        )
+
+
+def _state_of(folder: Path, names: Mapping[int, str], reporter: Reporter) -> tuple[State, list[TrainedOn]]:
     made = next((one for one in (folder / "result" / "model", folder) if (one / CARD_FILE).is_file()), None)
     if made is None:
-        return joined(read_authors(folder).states)
+        return joined(read_authors(folder).states), []
     card = read_card(made)
     if card.method != METHOD:
         raise SegToolkitError(
@@ -63,7 +86,7 @@ def _state_of(folder: Path, names: Mapping[int, str], reporter: Reporter) -> Sta
             f"The classes of {card.name} are {', '.join(known)}; here they are {', '.join(names.values())}.",
             "Bring the classes into the same order (data.classes).",
         )
-    return load_state(made, card)
+    return load_state(made, card), card.trained_on
 
 
 def _load(networks: Networks, state: State, what: str) -> None:

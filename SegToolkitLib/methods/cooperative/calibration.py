@@ -54,8 +54,14 @@ def _signatures(
     every = -(-sum(len(scan.arrays["label"]) for scan in scans) // MOST_SLICES)
     width = settings.network.channels[-1]
     found: list[Signatures] = [np.empty((0, 2 + width), np.float32)]
+    before = 0
     for done, scan in enumerate(scans, start=1):
-        image, label = (scan.arrays[name][::every] for name in ("image", "label"))
+        # Counted over all scans, or else the first slices of each would be taken more often than the last.
+        first, before = -before % every, before + len(scan.arrays["label"])
+        image, label = (scan.arrays[name][first::every] for name in ("image", "label"))
+        reporter.progress(phase, done, len(scans))
+        if not len(image):
+            continue
         pixels, _ = as_inference_sees(image, label, settings.input)
         outputs = predict(
             networks,
@@ -66,5 +72,4 @@ def _signatures(
             precision=settings.precision,
         )
         found.append(outputs.signatures)
-        reporter.progress(phase, done, len(scans))
     return np.concatenate(found)

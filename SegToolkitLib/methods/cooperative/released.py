@@ -35,7 +35,7 @@ def labels_named(labels: str, structures: int) -> dict[str, int]:
     Raises:
         SegToolkitError: "unknown-labels", "bad-labels", "labels-differ", or the file cannot be read.
     """
-    named = HEART if labels.lower() == "acdc" else _from_file(labels)
+    named = HEART if labels.lower() == "acdc" else labels_of_file(labels)
     if len(named) != structures:
         raise SegToolkitError(
             "labels-differ",
@@ -45,13 +45,22 @@ def labels_named(labels: str, structures: int) -> dict[str, int]:
     return dict(sorted(named.items(), key=lambda item: item[1]))
 
 
-def _from_file(labels: str) -> dict[str, int]:
+def labels_of_file(labels: str, sets: str = "acdc") -> dict[str, int]:
+    """Name -> value, from a JSON file.
+
+    Args:
+        labels: path of the file.
+        sets: what could be given in its place, for the complaint.
+
+    Raises:
+        SegToolkitError: "unknown-labels", "bad-labels", or the file cannot be read.
+    """
     path = Path(labels)
     if path.suffix.lower() != ".json":
         raise SegToolkitError(
             "unknown-labels",
             f"There is no set of labels {labels!r}.",
-            'Give acdc, or a JSON file such as {"myocardium": 1}.',
+            f'Give {sets}, or a JSON file such as {{"myocardium": 1}}.',
         )
     found = read_json(path)
     named = {name: value for name, value in found.items() if type(value) is int and 1 <= value <= 255}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -134,6 +135,8 @@ def _run(options: Namespace, reporter: Reporter) -> dict[str, object]:
         )
     folders = options.data or [None] * len(options.dataset)
     datasets = [Dataset.open(one, data) for one, data in zip(options.dataset, folders, strict=True)]
+    _check_names([dataset.description.name for dataset in datasets])
+    _make_folder(options.out)
     sets = _sets(options)
     scoring = Scoring(tuple(options.passes), options.grid, options.tolerance, options.small)
     models = _models(options)
@@ -169,6 +172,33 @@ def _run(options: Namespace, reporter: Reporter) -> dict[str, object]:
     raise_failures(failures, total, "evaluated")
     averages = {f"{row.name}, {row.variant}": round(row.average, 4) for row in overview(results)}
     return {"folder": str(options.out), "dice": averages}
+
+
+def _check_names(names: list[str]) -> None:
+    """Data sets are told apart by their names."""
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise SegToolkitError(
+            "same-name",
+            f"Two data sets are called {twice}: their results would be taken for those of one.",
+            "Give each once, or another name in its dataset.json.",
+        )
+
+
+def _make_folder(folder: Path) -> None:
+    """Where nothing can be written is found out before the work."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SegToolkitError(
+            "bad-place",
+            f"{folder} cannot be made: {error.strerror or error}.",
+            "Give another folder for the tables (--out).",
+        ) from error
+    if not os.access(folder, os.W_OK):
+        raise SegToolkitError(
+            "bad-place", f"You may not write in {folder}.", "Give another folder for the tables (--out)."
+        )
 
 
 def _sets(options: Namespace) -> Sets:

@@ -184,6 +184,39 @@ def test_ventricles_have_an_ejection_fraction(panel, cine):
     assert panel.frameSpin.value() == 2
 
 
+def test_a_volume_that_goes_at_the_very_end_costs_the_fractions_alone(panel, cine, monkeypatch):
+    import slicer
+
+    from SegToolkitGui.autosegment.FramesRun import FramesRun
+
+    asked = FramesRun._asked
+
+    def gone(run, verb, body):
+        outputs = yield from asked(run, verb, body)
+        if verb == "ejection":
+            slicer.mrmlScene.RemoveNode(cine)
+        return outputs
+
+    monkeypatch.setattr(FramesRun, "_asked", gone)
+    run = panel.over(allFrames(panel, cine, "heart"))
+    assert (run.state.value, len(run.results), run.ventricles) == ("done", FRAMES, [])
+
+
+@pytest.mark.parametrize(
+    ("name", "terminology", "left"),
+    [
+        ("left ventricle", "", True),
+        ("LV cavity", "", True),
+        ("RV", "", False),
+        ("cavity", "Context~SCT^1^Body~SCT^87878005^Left ventricle~^^~Context~^^~^^", True),
+    ],
+)
+def test_the_left_ventricle_is_told_by_code_or_name(panel, name, terminology, left):
+    from SegToolkitGui.autosegment.CurvePart import _isLeft
+
+    assert _isLeft(name, terminology) is left
+
+
 def test_maps_of_all_frames_are_sequences_too(panel, cine):
     import slicer
 
