@@ -22,12 +22,17 @@ VERBS = {
     "superpixels": "make pseudo-labels for training without annotations",
     "classmap": "list which slices hold which structure",
     "train": "train a model",
+    "train-all": "train with every configuration of a folder",
     "estimate": "estimate the time and memory of a training",
     "evaluate": "test a model by its paper's protocol",
     "select-unlabeled": "choose the unlabelled images that are worth learning from",
     "profile": "measure size, time and memory of a model",
     "segment": "segment volumes with a trained model",
     "visualise": "show how a model sees an image",
+    "tags": "say of slices whether they show an object",
+    "crossval": "train and test a model a fold",
+    "maps": "make maps of several registered volumes",
+    "export-pseudolabels": "write a model's maps as labels to train on",
     "convert-settings": "turn a configuration of the authors' code into settings",
 }
 

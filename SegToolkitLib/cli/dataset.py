@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from argparse import SUPPRESS, Action, ArgumentParser, Namespace
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +21,7 @@ class _Item:
     """What was given for one image."""
 
     image: Path
+    channels: dict[str, Path] = field(default_factory=dict)
     label: Path | None = None
     name: str | None = None
     patient: str | None = None
@@ -31,7 +32,9 @@ class _Begin(Action):
     """--image begins a case; the options after it belong to that case."""
 
     def __call__(self, parser: ArgumentParser, namespace: Namespace, values: Any, option: Any = None) -> None:
-        namespace.items = [*(namespace.items or ()), _Item(values)]
+        name, path = values
+        item = _Item(path, {name: path} if name else {})
+        namespace.items = [*(namespace.items or ()), item]
 
 
 class _OfLast(Action):
@@ -41,6 +44,26 @@ class _OfLast(Action):
         if not namespace.items:
             parser.error(f"{option} belongs to an image: write --image before it")
         setattr(namespace.items[-1], self.dest, values)
+
+
+class _Channel(Action):
+    """--channel NAME=FILE: a further image of the case."""
+
+    def __call__(self, parser: ArgumentParser, namespace: Namespace, values: Any, option: Any = None) -> None:
+        name, path = values
+        if not namespace.items or not namespace.items[-1].channels:
+            parser.error(f"{option} belongs to an image with a name: write --image NAME=FILE before it")
+        if not name or name in namespace.items[-1].channels:
+            parser.error(f"{option} needs a name of its own: {option} NAME=FILE")
+        namespace.items[-1].channels[name] = path
+
+
+def _named_file(text: str) -> tuple[str, Path]:
+    """ "flair=a.nii.gz", or a file alone, whose name may hold the sign, too."""
+    name, equals, path = text.partition("=")
+    if not equals or not path or Path(text).exists():
+        return "", Path(text)
+    return name.strip(), Path(path)
 
 
 def _add_arguments(parser: ArgumentParser) -> None:
@@ -87,7 +110,23 @@ def _add_path(parser: ArgumentParser) -> None:
 
 def _add_cases(parser: ArgumentParser) -> None:
     given = parser.add_argument_group("cases", "--image may be repeated; what follows it belongs to it")
-    given.add_argument("--image", dest="items", action=_Begin, type=Path, metavar="FILE", default=None)
+    given.add_argument(
+        "--image",
+        dest="items",
+        action=_Begin,
+        type=_named_file,
+        metavar="[NAME=]FILE",
+        default=None,
+        help="begins a case; with NAME, the first of several registered images",
+    )
+    given.add_argument(
+        "--channel",
+        action=_Channel,
+        type=_named_file,
+        default=SUPPRESS,
+        metavar="NAME=FILE",
+        help="a further registered image of the case, such as t1c=anna-t1c.nii.gz",
+    )
     for name, kind, text in (
         ("label", Path, "label map on the image's grid, or .seg.nrrd; without it the image stays unlabelled"),
         ("name", str, "name of the case (default: from the image's file name)"),
@@ -103,6 +142,11 @@ def _add_cases(parser: ArgumentParser) -> None:
             metavar=name.upper(),
             help=text,
         )
+    given.add_argument(
+        "--resample",
+        action="store_true",
+        help="bring images of a case onto the voxels of its first one (nothing is registered)",
+    )
     given.add_argument(
         "--from", dest="source", type=Path, metavar="DATASET", help="take the cases of this data set"
     )
@@ -156,6 +200,8 @@ def _show(options: Namespace, reporter: Reporter) -> dict[str, object]:
     patients = len(set(dataset.patients.values()))
     reporter.info(f"{facts.name} ({facts.modality}) in {dataset.folder}")
     reporter.info(f"{len(cases)} images of {patients} patients, {labelled} with a label")
+    if facts.channels:
+        reporter.info("images of each case: " + ", ".join(facts.channels))
     reporter.info("labels: " + ", ".join(f"{value} {name}" for name, value in facts.labels.items()))
     for id, names in dataset.not_annotated.items():
         reporter.info(f"case {id}: not annotated: {', '.join(names)}")
@@ -166,6 +212,7 @@ def _show(options: Namespace, reporter: Reporter) -> dict[str, object]:
         "folder": str(dataset.folder),
         "name": facts.name,
         "modality": facts.modality,
+        "channels": list(facts.channels),
         "cases": dataset.ids,
         "labelled": labelled,
         "labels": dict(facts.labels),
@@ -187,7 +234,14 @@ def _create(options: Namespace, reporter: Reporter) -> dict[str, object]:
         raise SegToolkitError("no-modality", "A new data set needs a modality.", "Give --modality CT or MR.")
     else:
         name = options.title or options.folder.resolve().name
-        description = DatasetDescription(name=name, modality=options.modality, labels={"background": 0})
+        named = options.items[0].channels if options.items else {}
+        description = DatasetDescription(
+            name=name,
+            modality=options.modality,
+            labels={"background": 0},
+            **({"image_pattern": "image_{id}_{channel}.nii.gz"} if named else {}),
+            channels={channel: channel for channel in named},
+        )
     return _write(options, reporter, description)
 
 
@@ -203,6 +257,7 @@ def _write(options: Namespace, reporter: Reporter, description: Any) -> dict[str
         description,
         _cases(options),
         mode="append" if description is None else "create",
+        resample=options.resample,
         progress=lambda done, total: reporter.progress("writing", done, total),
     )
     reporter.info(f"{options.folder} has {len(written)} new cases: {', '.join(written)}")
@@ -217,7 +272,8 @@ def _cases(options: Namespace) -> list[NewCase]:
     for item in options.items or ():
         name = item.name or case_id(item.image.name.removesuffix(".gz").rpartition(".")[0] or item.image.name)
         structures = {value: Structure(name=text) for value, text in item.structures.items()}
-        found.append(case_from_files(name, item.image, item.label, structures, item.patient))
+        case = case_from_files(name, item.image, item.label, structures, item.patient)
+        found.append(replace(case, channels=item.channels))
     if not found:
         raise SegToolkitError("no-cases", "No case is given.", "Give --image, or --from another data set.")
     return found

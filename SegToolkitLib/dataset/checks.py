@@ -16,6 +16,7 @@ import numpy as np
 
 from SegToolkitLib.atomic import write_text
 from SegToolkitLib.dataset.batch import for_each_case
+from SegToolkitLib.dataset.channels import on_one_grid
 from SegToolkitLib.dataset.description import FILE_NAME, DatasetDescription
 from SegToolkitLib.dataset.nnunet_rules import broken_rules
 from SegToolkitLib.errors import SegToolkitError
@@ -29,6 +30,7 @@ Severity = Literal["error", "warning"]
 # What a person may have meant; everything else stops a training or spoils its figures.
 WARNINGS = frozenset(
     {"empty-label", "spacing", "duplicate-image", "no-labels", "not-listed", "folds", "not-in-splits"}
+    | {"same-channels"}
 )
 # A spacing this many times larger or smaller than the median is an outlier where spacings differ anyway.
 SPACING_FACTOR = 2.0
@@ -85,7 +87,7 @@ def check(dataset: Dataset, progress: Progress | None = None, workers: int | Non
         workers,
         None if progress is None else lambda done, total, _text: progress(done, total),
     )
-    problems = [*_rules(dataset), *_labels(dataset), *_folds(dataset)]
+    problems = [*_rules(dataset), *_channels(dataset), *_labels(dataset), *_folds(dataset)]
     problems += [_problem(id, error.code, str(error)) for id, error in failures.items()]
     problems += [problem for one in facts.values() for problem in one.problems]
     problems += _spacings(
@@ -126,20 +128,48 @@ def write_csv(path: Path, problems: Iterable[Problem]) -> None:
 def _examine(job: tuple[Case, DatasetDescription]) -> _Facts:
     case, description = job
     facts = _Facts()
-    try:
-        image = read_volume(case.image)
-    except SegToolkitError as error:
-        return _Facts([_problem(case.id, error.code, str(error))])
-    if image.voxels.min() == image.voxels.max():
-        facts.problems.append(
-            _problem(
-                case.id, "constant-image", f"Every voxel of {case.image.name} is {image.voxels.flat[0]}."
+    images: dict[str, Volume] = {}
+    files = dict(case.images) or {"": case.image}
+    for name, file in files.items():
+        try:
+            image = images[name] = read_volume(file)
+        except SegToolkitError as error:
+            facts.problems.append(_problem(case.id, error.code, str(error)))
+            continue
+        if image.voxels.min() == image.voxels.max():
+            facts.problems.append(
+                _problem(case.id, "constant-image", f"Every voxel of {file.name} is {image.voxels.flat[0]}.")
             )
-        )
+    if not images:
+        return facts
+    first = next(iter(images.values()))
     if case.label is not None:
-        facts.problems.extend(_label(case, image, description))
-    spacing = tuple(round(float(one), 3) for one in image.spacing)
-    return _Facts(facts.problems, spacing, _digest(image.voxels))
+        facts.problems.extend(_label(case, first, description))
+    facts.problems.extend(_grids(case, images))
+    digests = {name: _digest(image.voxels) for name, image in images.items()}
+    facts.problems.extend(_same_channels(case, digests))
+    spacing = tuple(round(float(one), 3) for one in first.spacing)
+    return _Facts(facts.problems, spacing, "".join(digests.values()) if len(images) == len(files) else "")
+
+
+def _grids(case: Case, images: Mapping[str, Volume]) -> Iterator[Problem]:
+    first, *others = images
+    for name in others:
+        try:
+            on_one_grid({first: images[first], name: images[name]}, f"case {case.id}")
+        except SegToolkitError as error:
+            yield _problem(case.id, error.code, str(error))
+
+
+def _same_channels(case: Case, digests: Mapping[str, str]) -> Iterator[Problem]:
+    first: dict[str, str] = {}
+    for name, digest in digests.items():
+        if first.setdefault(digest, name) != name:
+            yield _problem(
+                case.id,
+                "same-channels",
+                f"The image {name} of case {case.id} is that of {first[digest]}, value by value.",
+            )
 
 
 def _label(case: Case, image: Volume, description: DatasetDescription) -> Iterator[Problem]:
@@ -168,6 +198,11 @@ def _rules(dataset: Dataset) -> Iterator[Problem]:
     if file.is_file() and "channel_names" in read_json(file):
         for id, code, message in broken_rules(dataset.folder):
             yield _problem(str(int(id)) if id.isdecimal() else id, code, message)
+
+
+def _channels(dataset: Dataset) -> Iterator[Problem]:
+    for id, path in dataset.without_image().items():
+        yield _problem("", "no-image", f"{path} is of no case: case {id} has no image of the main channel.")
 
 
 def _labels(dataset: Dataset) -> Iterator[Problem]:
@@ -250,4 +285,4 @@ def _problem(case: str, code: str, message: str, severity: Severity | None = Non
 
 
 def _files(case: Case) -> list[Path]:
-    return [case.image] + ([case.label] if case.label else [])
+    return [*case.image_files] + ([case.label] if case.label else [])

@@ -6,8 +6,8 @@ import glob
 import os
 import re
 from collections import Counter
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -31,15 +31,23 @@ class Case:
 
     Attributes:
         id: what stands for ``{id}`` in the file name; "8" for ``image_08`` where all ids are integers.
-        image: path of the image.
+        image: path of the image; of several channels that one which methods take that look at one.
         label: path of its label, or None.
         unlabelled: whether it has no label on purpose.
+        images: path of each channel's image by its name, in the description's order; empty where there is
+            one image.
     """
 
     id: str
     image: Path
     label: Path | None = None
     unlabelled: bool = False
+    images: Mapping[str, Path] = field(default_factory=dict)
+
+    @property
+    def image_files(self) -> tuple[Path, ...]:
+        """The images of all channels."""
+        return tuple(self.images.values()) or (self.image,)
 
 
 def read_case(case: Case) -> tuple[Volume, Volume | None]:
@@ -236,14 +244,39 @@ class Dataset:
 
     def _listed(self, listing: Listing) -> list[Case]:
         cases = [
-            Case(case_key(id), image, label if label and label.is_file() else None, label is None)
-            for id, (image, label) in listing.items()
+            Case(
+                case_key(id),
+                images[0],
+                label if label and label.is_file() else None,
+                label is None,
+                # Fewer images than channels: told of by who reads them all, and by the check.
+                dict(zip(self.description.channels, images, strict=False)),
+            )
+            for id, (images, label) in listing.items()
         ]
-        self._check_distinct({id: image for id, (image, _) in listing.items()})
+        self._check_distinct({id: images[0] for id, (images, _) in listing.items()})
         return cases
 
     def _find(self, pattern: str, unlabelled: bool = False) -> list[Case]:
-        channel = self.description.channel or ""
+        found = self._matching(pattern, self.description.main_channel or "")
+        self._check_distinct(found)
+        cases = [
+            Case(
+                case_key(id),
+                path,
+                None if unlabelled else self._label_of(id),
+                unlabelled,
+                {
+                    name: self.folder / pattern.replace("{channel}", text).replace("{id}", id)
+                    for name, text in self.description.channels.items()
+                },
+            )
+            for id, path in found.items()
+        ]
+        return sorted(cases, key=lambda case: _natural(case.id))
+
+    def _matching(self, pattern: str, channel: str) -> dict[str, Path]:
+        """The files of a pattern and channel, by the text that stands for the case."""
         text = re.escape(pattern.replace("{channel}", channel)).replace(re.escape("{id}"), "(?P<id>[^/]+)")
         found: dict[str, Path] = {}
         for path in sorted(
@@ -253,15 +286,24 @@ class Dataset:
             # A hidden file is what a writer that was killed left behind.
             if match and not path.name.startswith("."):
                 found[match["id"]] = path
-        self._check_distinct(found)
-        cases = [
-            Case(case_key(id), path, None if unlabelled else self._label_of(id), unlabelled)
-            for id, path in found.items()
-        ]
-        return sorted(cases, key=lambda case: _natural(case.id))
+        return found
+
+    def without_image(self) -> dict[str, Path]:
+        """Images of other channels whose case lacks the image of the main channel, by the case's id: such a
+        case is none of ``cases``."""
+        facts, known = self.description, set(self.ids)
+        patterns = [] if self.listing is not None else [facts.image_pattern, facts.unlabelled_image_pattern]
+        return {
+            case_key(id): path
+            for pattern in patterns
+            if pattern
+            for text in facts.channels.values()
+            for id, path in self._matching(pattern, text).items()
+            if case_key(id) not in known
+        }
 
     def _label_of(self, id: str) -> Path | None:
-        pattern = self.description.label_pattern.replace("{channel}", self.description.channel or "")
+        pattern = self.description.label_pattern.replace("{channel}", self.description.main_channel or "")
         path = self.folder / pattern.replace("{id}", id)
         return path if path.is_file() else None
 

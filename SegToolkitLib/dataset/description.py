@@ -57,6 +57,7 @@ class DatasetDescription(BaseModel):
     Attributes:
         name: short name.
         modality: "MR" or "CT"; it decides how intensities are normalised.
+        pictures: the images are 2-D pictures, in colour or grey, and the modality is not theirs ("MR").
         labels: value of each structure in the label files, by name; the background is 0.
         folder: where the files are, relative to the description file; only needed when that file
             lies elsewhere.
@@ -65,7 +66,10 @@ class DatasetDescription(BaseModel):
         label_pattern: the same for its label.
         test_image_pattern: the same for images set aside for testing, if there are any.
         unlabelled_image_pattern: the same for images that are kept without a label on purpose.
-        channel: which of several channels to use (the text that ``{channel}`` stands for).
+        channel: which of several channels methods take that look at one image (the text that ``{channel}``
+            stands for); where it is not given, the first of ``channels``.
+        channels: registered images of each case: name -> the text that ``{channel}`` stands for. The order
+            counts. Empty where there is one image, or where the others do not matter.
         fold_borders: positions in the sorted cases at which the folds begin, and the number of cases.
         folds: number of folds, where ``fold_borders`` is not given.
         test_groups: label set -> label values that it tests (and that setting 2 hides in training).
@@ -86,6 +90,7 @@ class DatasetDescription(BaseModel):
 
     name: str = Field(min_length=1)
     modality: Literal["MR", "CT"]
+    pictures: bool = False
     labels: dict[str, int]
     folder: str | None = None
     image_pattern: str = "image_{id}.nii.gz"
@@ -93,6 +98,7 @@ class DatasetDescription(BaseModel):
     test_image_pattern: str | None = None
     unlabelled_image_pattern: str | None = None
     channel: str | None = None
+    channels: dict[str, str] = Field(default_factory=dict)
     fold_borders: list[int] | None = None
     folds: int = Field(default=5, ge=1)
     test_groups: dict[str, list[int]] = Field(default_factory=dict)
@@ -141,9 +147,22 @@ class DatasetDescription(BaseModel):
                     f"test group '{group}' names the label values {missing}, which 'labels' lacks"
                 )
         for pattern in (self.image_pattern, self.test_image_pattern, self.unlabelled_image_pattern):
-            if pattern and "{channel}" in pattern and self.channel is None:
-                raise ValueError(f"'{pattern}' needs the field 'channel'")
+            if pattern and "{channel}" in pattern and self.main_channel is None:
+                raise ValueError(f"'{pattern}' needs the field 'channel' (or 'channels')")
+        if not self.channels:
+            return self
+        if "{channel}" not in self.image_pattern:
+            raise ValueError(f"'{self.image_pattern}' must hold {{channel}}, as there are 'channels'")
+        if len(set(self.channels.values())) < len(self.channels) or not all(self.channels.values()):
+            raise ValueError(f"each of 'channels' needs a text of its own, not {self.channels}")
+        if self.channel is not None and self.channel not in self.channels.values():
+            raise ValueError(f"'channel' is {self.channel!r}, which is none of 'channels' {self.channels}")
         return self
+
+    @property
+    def main_channel(self) -> str | None:
+        """Text of the channel that methods take that look at one image."""
+        return self.channel or next(iter(self.channels.values()), None)
 
     @classmethod
     def parse(cls, values: Mapping[str, Any], source: str = "The data set description") -> DatasetDescription:

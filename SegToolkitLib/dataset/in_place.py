@@ -81,6 +81,7 @@ def describe_in_place(
     ending: str,
     licence: Mapping[str, Any] | None = None,
     citation: str = "",
+    pictures: bool = False,
 ) -> Dataset:
     """Write ``<out>/dataset.json`` (nnU-Net's form), which lists the files where they lie.
 
@@ -90,10 +91,11 @@ def describe_in_place(
         out: folder of the data set; made if missing.
         labels: value by name, without the background.
         name: of the data set.
-        modality: "CT", "MR" or "picture".
+        modality: "CT" or "MR".
         ending: of the files.
         licence: of the data, as a description has it.
         citation: what to cite.
+        pictures: the images are 2-D pictures.
 
     Raises:
         SegToolkitError: "dataset-exists", "write-failed".
@@ -124,6 +126,7 @@ def describe_in_place(
         },
         OWN_KEY: {
             "modality": modality,
+            **({"pictures": True} if pictures else {}),
             **({"licence": licence} if licence else {}),
             **({"patients": found.patients} if found.patients else {}),
             "unlabelled": {id: listed(image) for id, image in found.unlabelled.items()},

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 from pydantic import Field
 
+from SegToolkitLib.dataset.channels import on_one_grid
 from SegToolkitLib.dataset.dataset import Dataset
 from SegToolkitLib.dataset.description import StructureFacts
 from SegToolkitLib.dataset.nnunet import IGNORE
@@ -45,6 +46,8 @@ class NewCase:
         mask: label map on the image's grid, or its file; None for an image that is kept without a label.
         structures: value in the mask -> what it is. One that occurs in no voxel was looked for and not found.
         patient: whose image it is, where a patient may have several.
+        channels: registered images by the data set's names of its channels, where it has several; ``image``
+            is then the first of them, whose grid is the case's.
     """
 
     id: str
@@ -52,6 +55,7 @@ class NewCase:
     mask: Volume | Path | None = None
     structures: Mapping[int, Structure] = field(default_factory=dict)
     patient: str | None = None
+    channels: Mapping[str, Volume | Path] = field(default_factory=dict)
 
 
 def case_id(text: str) -> str:
@@ -107,11 +111,32 @@ def read_image(case: NewCase) -> Volume:
     Raises:
         SegToolkitError: "colour-volume" for a colour picture, "not-finite" for NaN, and what reading raises.
     """
-    image = case.image if isinstance(case.image, Volume) else read_volume(case.image)
+    return _checked(case.id, case.image)
+
+
+def read_images(case: NewCase, channels: Sequence[str], *, resample: bool = False) -> list[Volume]:
+    """The images of a case in the order of the data set's channels, all on one grid.
+
+    Args:
+        case: with an image for each.
+        channels: names.
+        resample: bring the others onto the first one's voxels.
+
+    Raises:
+        SegToolkitError: as :func:`read_image`, and "channel-grid", "no-overlap".
+    """
+    if not case.channels:
+        return [read_image(case)]
+    found = {name: _checked(case.id, case.channels[name]) for name in channels}
+    return list(on_one_grid(found, f"case {case.id}", resample=resample).values())
+
+
+def _checked(id: str, given: Volume | Path) -> Volume:
+    image = given if isinstance(given, Volume) else read_volume(given)
     if image.voxels.ndim != 3:
         raise SegToolkitError(
             "colour-volume",
-            f"The image of case {case.id} is a colour picture, but a data set takes one number a voxel.",
+            f"The image of case {id} is a colour picture, but a data set takes one number a voxel.",
             "Convert it to grey values.",
         )
     return check_finite(image)
@@ -208,8 +233,9 @@ def cases_of(dataset: Dataset, ids: list[str] | None = None) -> Iterator[NewCase
         patient = dataset.patients[case.id]
         yield NewCase(
             case.id,
-            case.image,
+            next(iter(case.images.values()), case.image),
             case.label,
             structures if case.label else {},
             None if patient == case.id else patient,
+            dict(case.images),
         )

@@ -21,6 +21,7 @@ IGNORE = "ignore"
 # Fields of a description that stand under our own key by their own name.
 OWN_FIELDS = (
     "modality",
+    "pictures",
     "patients",
     "structures",
     "not_annotated",
@@ -30,8 +31,8 @@ OWN_FIELDS = (
     "licence",
 )
 
-# Image and label of each case, by id; no label where a case is kept without one on purpose.
-Listing = dict[str, tuple[Path, Path | None]]
+# Image of each channel, and label, of each case, by id; no label where a case is kept without one on purpose.
+Listing = dict[str, tuple[tuple[Path, ...], Path | None]]
 
 
 def is_nnunet(values: Mapping[str, Any]) -> bool:
@@ -45,7 +46,7 @@ def from_nnunet(values: Mapping[str, Any], name: str, channel: int = 0) -> Datas
     Args:
         values: the content of dataset.json.
         name: what to call the data set if the file does not say.
-        channel: which channel to use, by number.
+        channel: which channel methods take that look at one image, by number.
 
     Raises:
         SegToolkitError: a channel that does not exist; labels made of regions (lists of values),
@@ -83,6 +84,7 @@ def from_nnunet(values: Mapping[str, Any], name: str, channel: int = 0) -> Datas
             "test_image_pattern": f"{TEST_IMAGES}/{{id}}_{{channel}}{ending}",
             "unlabelled_image_pattern": f"{UNLABELLED}/{{id}}_{{channel}}{ending}",
             "channel": f"{channel:04d}",
+            "channels": _channels(channels),
             "licence": {"name": str(licence), "permissive": False} if licence else None,
             "citation": str(values["reference"]) if values.get("reference") else None,
             **own,
@@ -91,8 +93,18 @@ def from_nnunet(values: Mapping[str, Any], name: str, channel: int = 0) -> Datas
     )
 
 
-def listing_of(values: Mapping[str, Any], folder: Path, channel: int = 0) -> Listing | None:
-    """Image and label of each case that dataset.json lists one by one, or None where it lists none.
+def _channels(numbered: Mapping[str, str]) -> dict[str, str]:
+    """Name -> text in the files' names; nothing where there is one channel."""
+    if len(numbered) < 2:
+        return {}
+    names = [numbered[number] for number in sorted(numbered, key=int)]
+    # nnU-Net lets channels share a name, which only decides their normalisation.
+    unique = [name if names.count(name) == 1 else f"{name}_{n}" for n, name in enumerate(names)]
+    return {name: f"{n:04d}" for n, name in enumerate(unique)}
+
+
+def listing_of(values: Mapping[str, Any], folder: Path) -> Listing | None:
+    """Images and label of each case that dataset.json lists one by one, or None where it lists none.
 
     nnU-Net takes the listed files and no others; a file of ours is listed as soon as its case is whole.
 
@@ -106,10 +118,12 @@ def listing_of(values: Mapping[str, Any], folder: Path, channel: int = 0) -> Lis
     found: Listing = {}
     try:
         for id, files in dict(values["dataset"]).items():
-            image, label = (os.path.expandvars(one) for one in (files["images"][channel], files["label"]))
-            found[str(id)] = (folder / image, folder / label)
-        for id, name in unlabelled_of(values, folder).items():
-            found[id] = (folder / name, None)
+            images = tuple(folder / os.path.expandvars(one) for one in files["images"])
+            if not images:
+                raise LookupError("images")
+            found[str(id)] = (images, folder / os.path.expandvars(files["label"]))
+        for id, names in unlabelled_of(values, folder).items():
+            found[id] = (tuple(folder / name for name in names), None)
     except (TypeError, ValueError, LookupError) as error:
         raise SegToolkitError(
             "listing",
@@ -119,11 +133,17 @@ def listing_of(values: Mapping[str, Any], folder: Path, channel: int = 0) -> Lis
     return found
 
 
-def unlabelled_of(values: Mapping[str, Any], folder: Path) -> dict[str, str]:
-    """Images that are kept without a label, by case id: those listed under our key, else all of imagesUn."""
+def unlabelled_of(values: Mapping[str, Any], folder: Path) -> dict[str, list[str]]:
+    """Images of each channel of cases that are kept without a label, by id: those listed under our key, else
+    all of imagesUn."""
     own = values.get(OWN_KEY)
     if isinstance(own, Mapping) and isinstance(own.get("unlabelled"), Mapping):
-        return {str(id): str(name) for id, name in own["unlabelled"].items()}
-    ending = f"_0000{values['file_ending']}"
-    names = sorted(path.name for path in (folder / UNLABELLED).glob(f"*{ending}"))
-    return {name[: -len(ending)]: f"{UNLABELLED}/{name}" for name in names if not name.startswith(".")}
+        return {
+            str(id): [str(name)] if isinstance(name, str) else [str(one) for one in name]
+            for id, name in own["unlabelled"].items()
+        }
+    channels, ending = len(values["channel_names"]), str(values["file_ending"])
+    first = f"_0000{ending}"
+    names = sorted(path.name for path in (folder / UNLABELLED).glob(f"*{first}"))
+    ids = [name[: -len(first)] for name in names if not name.startswith(".")]
+    return {id: [f"{UNLABELLED}/{id}_{n:04d}{ending}" for n in range(channels)] for id in ids}

@@ -37,8 +37,9 @@ class Contents:
         kept: fields of dataset.json that stay as they are.
         ending: of image and label files.
         labels: value of each structure by name, background included.
+        channels: names of the images of each case.
         listing: the entry of each labelled case under "dataset".
-        unlabelled: file of each case that is kept without a label.
+        unlabelled: file of each channel of each case that is kept without a label.
         structures: colour and terminology by name of the structure.
         patients: patient by case id.
         not_annotated: case id -> structures nobody looked for.
@@ -49,8 +50,9 @@ class Contents:
     kept: dict[str, Any]
     ending: str
     labels: dict[str, int]
+    channels: tuple[str, ...] = ("",)
     listing: dict[str, dict[str, Any]] = field(default_factory=dict)
-    unlabelled: dict[str, str] = field(default_factory=dict)
+    unlabelled: dict[str, list[str]] = field(default_factory=dict)
     structures: dict[str, StructureFacts] = field(default_factory=dict)
     patients: dict[str, str] = field(default_factory=dict)
     not_annotated: dict[str, list[str]] = field(default_factory=dict)
@@ -78,22 +80,23 @@ class Contents:
         if not (folder / FILE_NAME).is_file():
             return set()
         values = read_json(folder / FILE_NAME)
-        listed = {folder / name for name in unlabelled_of(values, folder).values()}
-        for image, label in (listing_of(values, folder) or {}).values():
-            listed |= {image} | ({label} if label else set())
+        listed = {folder / name for names in unlabelled_of(values, folder).values() for name in names}
+        for images, label in (listing_of(values, folder) or {}).values():
+            listed |= set(images) | ({label} if label else set())
         return listed
 
     def register(self, case: NewCase) -> None:
         """Take a case in: its id, its patient, and what its labels are called.
 
         Raises:
-            SegToolkitError: "case-exists", "ignore-label", "too-many-labels".
+            SegToolkitError: "case-exists", "several-channels", "ignore-label", "too-many-labels".
         """
         self._check_new(case.id)
+        self._check_channels(case)
         if case.patient:
             self.patients[case.id] = case.patient
         if case.mask is None:
-            self.unlabelled[case.id] = self.image_file(case.id, labelled=False)
+            self.unlabelled[case.id] = self.image_files(case.id, labelled=False)
             return
         for structure in case.structures.values():
             name = self._name_of(structure.name) or self._new_label(structure.name)
@@ -106,7 +109,7 @@ class Contents:
         if missing:
             self.not_annotated[case.id] = missing
         self.listing[case.id] = {
-            "images": [self.image_file(case.id, labelled=True)],
+            "images": self.image_files(case.id, labelled=True),
             "label": self.label_file(case.id),
         }
 
@@ -116,9 +119,10 @@ class Contents:
             value: self.labels[self._name_of(one.name) or one.name] for value, one in case.structures.items()
         }
 
-    def image_file(self, id: str, labelled: bool) -> str:
-        """Where a case's image belongs, below the folder."""
-        return f"{IMAGES if labelled else UNLABELLED}/{id}_0000{self.ending}"
+    def image_files(self, id: str, labelled: bool) -> list[str]:
+        """Where a case's images belong, below the folder, in the order of the channels."""
+        folder = IMAGES if labelled else UNLABELLED
+        return [f"{folder}/{id}_{number:04d}{self.ending}" for number in range(len(self.channels))]
 
     def label_file(self, id: str) -> str:
         """Where a case's label belongs, below the folder."""
@@ -141,7 +145,9 @@ class Contents:
                 },
                 "patients": self.patients,
                 "not_annotated": self.not_annotated,
-                "unlabelled": self.unlabelled,
+                "unlabelled": {
+                    id: files[0] if len(files) == 1 else files for id, files in self.unlabelled.items()
+                },
             },
         }
 
@@ -160,13 +166,19 @@ class Contents:
         own["foreground_threshold"] = description.foreground_threshold
         if description.spacing:
             own["spacing"] = list(description.spacing)
-        kept: dict[str, Any] = {"name": description.name, "channel_names": {"0": description.modality}}
+        channels = tuple(description.channels) or (description.modality,)
+        kept: dict[str, Any] = {
+            "name": description.name,
+            "channel_names": {str(number): name for number, name in enumerate(channels)},
+        }
         if description.licence:
             own["licence"] = description.licence.model_dump(mode="json", exclude_none=True)
             kept["licence"] = description.licence.name
         if description.citation:
             kept["reference"] = description.citation
-        return cls(folder, kept, DEFAULT_ENDING, labels, structures=dict(description.structures), own=own)
+        return cls(
+            folder, kept, DEFAULT_ENDING, labels, channels, structures=dict(description.structures), own=own
+        )
 
     @classmethod
     def _read(cls, folder: Path, description: DatasetDescription | None) -> Contents:
@@ -177,12 +189,12 @@ class Contents:
                 f"{folder} is not in nnU-Net's layout, so nothing can be appended to it.",
                 "Make a new data set from it (segtoolkit dataset create FOLDER --from ...).",
             )
-        ending, channels = str(values["file_ending"]), values["channel_names"]
-        if len(channels) != 1 or ending not in ENDINGS:
+        ending = str(values["file_ending"])
+        if ending not in ENDINGS:
             raise SegToolkitError(
-                "several-channels" if len(channels) != 1 else "file-ending",
-                f"{folder} has {len(channels)} channels a case, kept as {ending} files.",
-                f"Cases can be appended where there is one channel, as {', '.join(ENDINGS)}.",
+                "file-ending",
+                f"{folder} keeps its images as {ending} files.",
+                f"Cases can be appended where they are kept as {', '.join(ENDINGS)}.",
             )
         known = from_nnunet(values, folder.name)
         if description is not None and description.modality != known.modality:
@@ -197,6 +209,7 @@ class Contents:
             {name: value for name, value in values.items() if name != OWN_KEY},
             ending,
             dict(known.labels),
+            tuple(known.channels) or tuple(str(name) for name in values["channel_names"].values()),
             _listing(values, folder, ending),
             unlabelled_of(values, folder),
             dict(known.structures),
@@ -213,6 +226,17 @@ class Contents:
                 "case-exists",
                 f"{self.folder} has a case {taken[_folded(id)]} already.",
                 "Give the new case another name.",
+            )
+
+    def _check_channels(self, case: NewCase) -> None:
+        known = set(self.channels)
+        fits = set(case.channels) == known if case.channels else len(known) == 1
+        if not fits:
+            given = f"the images {', '.join(case.channels)}" if case.channels else "one image"
+            raise SegToolkitError(
+                "several-channels",
+                f"Case {case.id} has {given}, but {self.folder} has the channels {', '.join(self.channels)}.",
+                "Give one image for each channel, by its name (--image NAME=FILE --channel NAME=FILE).",
             )
 
     def _name_of(self, text: str) -> str | None:
@@ -245,7 +269,10 @@ def _listing(values: Mapping[str, Any], folder: Path, ending: str) -> dict[str, 
     names = sorted(path.name for path in (folder / IMAGES).glob(f"*{suffix}"))
     return {
         name[: -len(suffix)]: {
-            "images": [f"{IMAGES}/{name}"],
+            "images": [
+                f"{IMAGES}/{name[: -len(suffix)]}_{number:04d}{ending}"
+                for number in range(len(values["channel_names"]))
+            ],
             "label": f"{LABELS}/{name[: -len(suffix)]}{ending}",
         }
         for name in names

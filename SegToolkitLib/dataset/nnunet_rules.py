@@ -40,8 +40,8 @@ def broken_rules(folder: Path) -> Iterator[tuple[str, str, str]]:
             str(id): ([folder / one for one in files["images"]], folder / files["label"])
             for id, files in values["dataset"].items()
         }
-        kept = unlabelled_of(values, folder).values()
-        yield from _unlisted(folder, ending, [*_all(cases), *(folder / name for name in kept)])
+        kept = [folder / name for names in unlabelled_of(values, folder).values() for name in names]
+        yield from _unlisted(folder, ending, [*_all(cases), *kept])
     else:
         for name in (IMAGES, LABELS):
             if not (folder / name).is_dir():

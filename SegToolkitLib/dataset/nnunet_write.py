@@ -24,7 +24,7 @@ from filelock import FileLock, Timeout
 from SegToolkitLib.atomic import sync_folder, write_json
 from SegToolkitLib.dataset.dataset import Progress
 from SegToolkitLib.dataset.description import FILE_NAME, DatasetDescription
-from SegToolkitLib.dataset.new_cases import NewCase, check_id, check_structures, read_image, read_mask
+from SegToolkitLib.dataset.new_cases import NewCase, check_id, check_structures, read_images, read_mask
 from SegToolkitLib.dataset.nnunet import IMAGES, LABELS, UNLABELLED
 from SegToolkitLib.dataset.nnunet_contents import Contents
 from SegToolkitLib.errors import SegToolkitError
@@ -48,6 +48,7 @@ def add_cases(
     cases: Sequence[NewCase],
     *,
     mode: Mode = "either",
+    resample: bool = False,
     progress: Progress | None = None,
 ) -> list[str]:
     """Create a data set from cases, or append them to one: all of them, or none if one is refused.
@@ -62,6 +63,8 @@ def add_cases(
             it may be None; its modality must be the data set's.
         cases: to add; none must have the id of another.
         mode: "create" refuses a folder that holds a data set, "append" one that does not.
+        resample: where a case has several images, bring them onto the voxels of the first; otherwise images
+            on other voxels are refused. Nothing is registered.
         progress: called with (done, total) after each case.
 
     Returns:
@@ -80,7 +83,7 @@ def add_cases(
         place.mkdir(parents=True, exist_ok=True)
         lock = FileLock(place / LOCK, timeout=LOCK_SECONDS)
         with lock:
-            return _add(place, description, cases, mode, progress)
+            return _add(place, description, cases, mode, resample, progress)
     except Timeout as error:
         raise SegToolkitError(
             "dataset-busy",
@@ -99,6 +102,7 @@ def _add(
     description: DatasetDescription | None,
     cases: Sequence[NewCase],
     mode: Mode,
+    resample: bool,
     progress: Progress | None,
 ) -> list[str]:
     # Once more, now that nobody else can begin a data set here.
@@ -113,7 +117,7 @@ def _add(
     try:
         moves: list[tuple[Path, Path]] = []
         for done, case in enumerate(cases, start=1):
-            moves += _stage(staging, folder, contents, case)
+            moves += _stage(staging, folder, contents, case, resample)
             if progress is not None:
                 progress(done, len(cases))
         for _, target in moves:
@@ -161,14 +165,16 @@ def sweep(folder: Path) -> None:
         shutil.rmtree(staging, ignore_errors=True)
 
 
-def _stage(staging: Path, folder: Path, contents: Contents, case: NewCase) -> list[tuple[Path, Path]]:
+def _stage(
+    staging: Path, folder: Path, contents: Contents, case: NewCase, resample: bool
+) -> list[tuple[Path, Path]]:
     """Write the files of a case into the hidden folder; return where each is and where it belongs."""
-    image = read_image(case)
+    images = read_images(case, contents.channels, resample=resample)
     files: list[tuple[Volume, str]] = []
     if case.mask is not None:
         # The label goes first: who reads folders alone never finds an image that lacks its label.
-        files.append((read_mask(case, image, contents.numbers(case)), contents.label_file(case.id)))
-    files.append((image, contents.image_file(case.id, case.mask is not None)))
+        files.append((read_mask(case, images[0], contents.numbers(case)), contents.label_file(case.id)))
+    files += zip(images, contents.image_files(case.id, case.mask is not None), strict=True)
     for volume, name in files:
         write_volume(volume, staging / name)
         _check_place(staging / name, volume.grid, case.id)

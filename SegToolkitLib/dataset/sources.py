@@ -108,7 +108,7 @@ def files_of(case: RawCase) -> list[Path]:
     if isinstance(case, ChaosCase):
         folders = [case.dicom] + ([case.ground] if case.ground else [])
         return [path for folder in folders for path in sorted(folder.iterdir()) if path.is_file()]
-    return [case.image] + ([case.label] if case.label else [])
+    return [*case.image_files] + ([case.label] if case.label else [])
 
 
 def fingerprint(files: list[Path]) -> str:

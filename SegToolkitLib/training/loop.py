@@ -28,7 +28,7 @@ from SegToolkitLib.training.options import LoopOptions as LoopOptions
 from SegToolkitLib.training.precision import autocast as autocast
 from SegToolkitLib.training.progress import Progress, Taken
 from SegToolkitLib.training.run_folder import RunFolder
-from SegToolkitLib.training.task import Milestones, Pictures, StepResult, Task, Validates
+from SegToolkitLib.training.task import Milestones, Pictures, StepResult, Task, Validates, ValidatesBetween
 from SegToolkitLib.training.update import Updater
 from SegToolkitLib.training.validation import Judge, evaluating
 
@@ -123,7 +123,7 @@ class Loop:
             if done % options.log_every == 0 or last:
                 shown = self._log(done, (time.monotonic() - started) / (done - first))
             self._reporter.progress("training", done, total, **shown)
-            if options.validate_every and (done % options.validate_every == 0 or last):
+            if options.validate_every and (last or self._is_due(done)):
                 self._validate(done)
             order = self._group.share(self._run.asked_to_stop() if self._group.leader else None)
             impatient = self._judge.is_out_of_patience(options.patience) and not last
@@ -135,6 +135,10 @@ class Loop:
             if order or impatient:
                 return self._finished(done, early=not last)
         return self._finished(first if impatient else total, early=impatient)
+
+    def _is_due(self, done: int) -> bool:
+        between = isinstance(self._task, ValidatesBetween) and self._task.validates_after(done)
+        return between or done % self._options.validate_every == 0
 
     def _numbers(self, first: int) -> Sequence[int]:
         """Numbers of this process's samples: disjoint from the other processes', and no gaps between."""

@@ -76,6 +76,15 @@ class Validates(Protocol):
 
 
 @runtime_checkable
+class ValidatesBetween(Protocol):
+    """A task that is to be validated at further steps than those that the settings ask for."""
+
+    def validates_after(self, done: int) -> bool:
+        """Whether to validate after so many finished steps."""
+        ...
+
+
+@runtime_checkable
 class Milestones(Protocol):
     """A task whose weights at some steps are wanted after the run."""
 

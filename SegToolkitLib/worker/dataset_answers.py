@@ -55,7 +55,7 @@ def dataset_check(values: Mapping[str, Any], reporter: Reporter) -> dict[str, ob
     labelled = sum(case.label is not None for case in cases)
     return {
         "name": description.name,
-        "modality": description.modality,
+        "modality": "picture" if description.pictures else description.modality,
         "images": len(cases),
         "labelled": labelled,
         "unlabelled": len(cases) - labelled,

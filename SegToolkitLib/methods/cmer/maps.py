@@ -30,11 +30,15 @@ class SliceMaps(NamedTuple):
         probability: that the object is visible, [N].
         present: whether the network says so (the class of the largest logit is 1), bool [N].
         maps: normalised, before the gate, [N, Y, X] in 0 to 1.
+        logits: of the classes, [N, classes]; None where they were not kept.
+        blank: whether the map has no positive pixel, bool [N]; None likewise.
     """
 
     probability: Tensor
     present: Tensor
     maps: Tensor
+    logits: Tensor | None = None
+    blank: Tensor | None = None
 
     def gated(self, gate: bool = True) -> Tensor:
         """The maps, blank where the object is said to be absent."""
@@ -56,7 +60,8 @@ def slice_maps(network: CamNetwork, slices: Tensor, fit: InputPlan, plan: MapPla
     if raw.shape[-2:] != slices.shape[-2:]:
         raw = F.interpolate(raw[:, None], slices.shape[-2:], mode="bilinear", align_corners=False)[:, 0]
     probability = found.logits.softmax(1)[:, OBJECT]
-    return SliceMaps(probability, found.logits.argmax(1) == OBJECT, normalised(raw))
+    present = found.logits.argmax(1) == OBJECT
+    return SliceMaps(probability, present, normalised(raw), found.logits, blank(raw))
 
 
 def raw_map(found: Activation, classifier: Tensor, plan: MapPlan) -> Tensor:

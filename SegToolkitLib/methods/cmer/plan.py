@@ -17,10 +17,13 @@ BASE_WIDTH = 64
 # Rows and columns that the network takes without cutting any off: it halves them three times.
 MULTIPLE = 8
 DEFAULT_THRESHOLD = 0.5
+# The mean of all modalities' maps, where maps have names.
+FUSED = "fused"
 
 Modality = Annotated[str, Field(min_length=1, max_length=64)]
 Modalities = Annotated[tuple[Modality, ...], Field(min_length=2, max_length=16)]
 Threshold = Annotated[float, Field(ge=0, le=1)]
+Percent = Annotated[float, Field(ge=0, le=100)]
 
 
 class NetworkPlan(Settings):
@@ -47,8 +50,20 @@ class NetworkPlan(Settings):
 
 
 class InputPlan(Settings):
-    """From a slice to what the network sees."""
+    """From a volume to what the network sees; slices are those across its coarsest axis."""
 
+    percentiles: tuple[Percent, Percent] | None = Field(
+        default=(0.5, 99.5),
+        description="of the voxels of a volume that are not 0: it is clipped to them (ours; the authors do"
+        " not say how they came to 8 bits); null: as it is",
+    )
+    size: int | None = Field(
+        default=None,
+        ge=MULTIPLE,
+        le=4096,
+        description="slices are padded to squares and scaled to so many rows and columns (prostate: 256);"
+        " null: as they are (BraTS: 240)",
+    )
     standardise: Literal["slice"] = Field(
         default="slice",
         description="mean 0 and standard deviation 1 of each slice and modality, background too",
@@ -58,6 +73,12 @@ class InputPlan(Settings):
         description=f"pad: to multiples of {MULTIPLE}, and the maps are cut back; crop: as released, the"
         " network cuts off what it cannot halve, so that maps are smaller than slices",
     )
+
+    @model_validator(mode="after")
+    def _percentiles_rise(self) -> InputPlan:
+        if self.percentiles is not None and not self.percentiles[0] < self.percentiles[1]:
+            raise ValueError(f"the percentiles {self.percentiles} must rise")
+        return self
 
 
 class MapPlan(Settings):
@@ -76,6 +97,7 @@ class ModelPlan(Settings):
     Attributes:
         modalities: names, in the order of the networks.
         thresholds: by modality; a map above it (not at it) is object. Where none was chosen: 0.5.
+        fused_threshold: of the mean of all modalities' maps.
     """
 
     modalities: Modalities = ("T2", "ADC")
@@ -83,6 +105,7 @@ class ModelPlan(Settings):
     input: InputPlan = InputPlan()
     maps: MapPlan = MapPlan()
     thresholds: dict[Modality, Threshold] = Field(default_factory=dict)
+    fused_threshold: Threshold = DEFAULT_THRESHOLD
 
     @model_validator(mode="after")
     def _names_fit(self) -> ModelPlan:
@@ -95,7 +118,9 @@ class ModelPlan(Settings):
         return self
 
     def threshold(self, modality: str) -> float:
-        """Of a modality's maps."""
+        """Of a modality's maps, or of the fused one."""
+        if modality == FUSED:
+            return self.fused_threshold
         return self.thresholds.get(modality, DEFAULT_THRESHOLD)
 
 
@@ -104,3 +129,5 @@ def check_modalities(names: tuple[str, ...]) -> None:
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise ValueError(f"the modality {twice[0]!r} stands twice in {', '.join(names)}")
+    if FUSED in names:
+        raise ValueError(f"{FUSED!r} is the map of all modalities; give the modality another name")

@@ -122,20 +122,35 @@ def score_case(
     Raises:
         SegToolkitError: "shape": the arrays differ, or are not three-dimensional.
     """
+    return both_assd(maps, mask, spacing_zyx, thresholds)[assd]
+
+
+def both_assd(
+    maps: NDArray[Any],
+    mask: NDArray[Any],
+    spacing_zyx: Sequence[float] = UNIT,
+    thresholds: Sequence[float] = THRESHOLDS,
+) -> dict[Assd, CaseScores]:
+    """:func:`score_case` with both definitions of the ASSD, measured once.
+
+    Raises:
+        SegToolkitError: "shape".
+    """
     values = maps if maps.dtype.kind == "f" else maps / FULL
     truth = mask != 0
-    rows = [_score(values > threshold, truth, spacing_zyx, assd) for threshold in thresholds]
-    return CaseScores(*(np.array(column, np.float64) for column in zip(*rows, strict=True)))
+    rows = [_score(values > threshold, truth, spacing_zyx) for threshold in thresholds]
+    dsc, directed, pooled = (np.array(column, np.float64) for column in zip(*rows, strict=True))
+    return {"directed": CaseScores(dsc, directed), "pooled": CaseScores(dsc, pooled)}
 
 
 def _score(
-    found: NDArray[np.bool_], truth: NDArray[np.bool_], spacing: Sequence[float], assd: Assd
-) -> tuple[float, float]:
+    found: NDArray[np.bool_], truth: NDArray[np.bool_], spacing: Sequence[float]
+) -> tuple[float, float, float]:
     distances = border_distances(found, truth, spacing)
     dsc = float(overlaps(found, truth, [1]).dice()[0])
     if not (distances.a.size and distances.b.size):
-        return dsc, float("nan")
-    return dsc, distances.directed_assd() if assd == "directed" else distances.assd()
+        return dsc, float("nan"), float("nan")
+    return dsc, distances.directed_assd(), distances.assd()
 
 
 def _over_cases(values: Floats) -> MeanStd:

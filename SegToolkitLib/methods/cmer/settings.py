@@ -26,6 +26,7 @@ from SegToolkitLib.training.settings import TrainingSettings
 Kind = Literal["flipping", "rotation", "translation", "scaling"]
 KINDS: tuple[Kind, ...] = ("flipping", "rotation", "translation", "scaling")
 RELEASED_SIZES = tuple(range(192, 289, MULTIPLE))
+Name = Annotated[str, Field(min_length=1, max_length=200)]
 Size = Annotated[int, Field(ge=MULTIPLE, le=4096)]
 
 
@@ -96,6 +97,21 @@ class DataSettings(Settings):
 
     modalities: Modalities = Field(default=("T2", "ADC"), description="names, in the order of the networks")
     fold: int | None = Field(default=0, ge=0, description="fold left out for validation; null trains on all")
+    folds: int | None = Field(
+        default=None, ge=2, le=1000, description="where the data set has no splits.json; null: as it says"
+    )
+    structures: tuple[Name, ...] | None = Field(
+        default=None,
+        description="labels of the data set that are the object, where tags come from masks; null: all",
+    )
+    object_name: Name | None = Field(
+        default=None, description="of what the maps show; null: the name of the structure, if it is one"
+    )
+    resample: bool = Field(
+        default=False,
+        description="bring modalities onto the voxels of the first; nothing is registered",
+    )
+    cache_gb: float = Field(default=20.0, gt=0, description="most disk that prepared slices may take")
     balanced: bool = Field(
         default=False, description="ours: as many slices with as without the object in each batch, on average"
     )

@@ -1,7 +1,8 @@
 """What a person says of slices: the object is visible, it is not, or nothing.
 
-Slices are numbered from 0 along the first array axis. A file has a row for each, or for a range of them
-("3-9", both ends included), with the columns case, slice and visible. Slices without a row are not tagged.
+Slices are numbered from 0 across the volume's coarsest axis (the third one of the file, where none is). A
+file has a row for each, or for a range of them ("3-9", both ends included), with the columns case, slice and
+visible. Slices without a row are not tagged.
 Imports no torch.
 """
 
@@ -19,6 +20,7 @@ from typing import Any, NamedTuple
 from numpy.typing import NDArray
 
 from SegToolkitLib.atomic import write_text
+from SegToolkitLib.dataset.dataset import case_key
 from SegToolkitLib.errors import SegToolkitError
 
 # Visible, not visible, or not tagged.
@@ -136,6 +138,8 @@ def _rows(path: Path) -> list[tuple[int, list[str]]]:
 
 
 def _enter(tags: Tags, case: str, where: str, visible: str, line: str) -> None:
+    # "0001" in a file's name is the case 1.
+    case = case if case in tags else case_key(case)
     if case not in tags:
         raise _bad(
             f"{line}: there is no case {case!r}.", f"The cases are {', '.join(sorted(tags)[:10]) or 'none'}."

@@ -1,0 +1,80 @@
+"""The card of a freshly trained model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from SegToolkitLib.anatomy import labels_of
+from SegToolkitLib.dataset.dataset import Dataset
+from SegToolkitLib.methods.cmer.cases import object_name
+from SegToolkitLib.methods.cmer.settings import CmerSettings
+from SegToolkitLib.methods.cmer.train import Kept
+from SegToolkitLib.methods.cmer.validation import Figures, thresholds_of
+from SegToolkitLib.models.card import ModelCard, Preprocessing, Training
+from SegToolkitLib.models.trained import licence_of, model_name, trained_on
+from SegToolkitLib.training.method import Context
+from SegToolkitLib.training.run_folder import provenance
+
+LIMITS = (
+    "For research only; a person checks every result. The modalities must be registered. Maps come from tags"
+    " of slices: they find the part that tells, not the extent, and their borders are soft. In each slice"
+    " that is taken to show the object the map reaches 1, however weak the evidence."
+)
+
+
+def make_card(
+    context: Context, dataset: Dataset, figures: Figures | None, kept: Mapping[str, Kept]
+) -> ModelCard:
+    """Describe the model of a finished run; the weights are added when it is saved.
+
+    Args:
+        context: of the run.
+        dataset: it was trained on.
+        figures: of the weights that are kept; None where nothing was held out.
+        kept: where they come from, by modality.
+    """
+    description = dataset.description
+    settings: CmerSettings = context.settings
+    data = context.run.settings().get("data") or {}
+    train, held_out = data.get("train", []), data.get("held_out", [])
+    name = object_name(dataset, settings.data)
+    modalities = settings.data.modalities
+    thresholds, fused = thresholds_of(figures.sweeps if figures is not None else {})
+    plan = settings.plan.model_copy(update={"thresholds": thresholds})
+    if fused is not None:
+        plan = plan.model_copy(update={"fused_threshold": fused})
+    chosen = (
+        "Thresholds were chosen by the DSC of held-out cases."
+        if thresholds
+        else "No held-out case has a mask, so thresholds are 0.5; look at the maps to choose others."
+    )
+    return ModelCard(
+        name=model_name(context.name, "cmer"),
+        title=f"{description.name}: maps of {name} in {', '.join(modalities)}",
+        description=f"WSS-CMER on tags of the slices of {len(train)} cases.",
+        method="cmer",
+        settings=plan.model_dump(mode="json"),
+        labels=labels_of({name: 1}),
+        preprocessing=Preprocessing(modality="CT" if description.modality == "CT" else "MR"),
+        trained_on=[trained_on(description, train)],
+        licence=licence_of(description),
+        training=Training(
+            command=context.command,
+            seed=settings.seed,
+            steps=settings.total_steps,
+            provenance={**provenance(), "data_sha256": data.get("sha256", {})},
+            settings=settings.model_dump(mode="json"),
+        ),
+        metrics=_metrics(figures, kept if settings.use_best else {}, len(train), len(held_out)),
+        limits=f"{LIMITS} {chosen}",
+    )
+
+
+def _metrics(figures: Figures | None, kept: Mapping[str, Kept], train: int, held_out: int) -> dict[str, Any]:
+    metrics: dict[str, Any] = {"cases": {"train": train, "held_out": held_out}}
+    if figures is not None:
+        metrics["validation"] = figures.named()
+    if kept:
+        metrics["kept"] = {name: {"step": one.step, "seed": one.seed} for name, one in kept.items()}
+    return metrics

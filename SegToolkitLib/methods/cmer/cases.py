@@ -1,0 +1,132 @@
+"""Which cases train and which validate, and what is known of their slices."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from SegToolkitLib.dataset.channels import files_of
+from SegToolkitLib.dataset.dataset import Case, Dataset
+from SegToolkitLib.dataset.in_place import header_of
+from SegToolkitLib.dataset.nnunet import IGNORE
+from SegToolkitLib.dataset.splits import make_splits, read_splits
+from SegToolkitLib.errors import SegToolkitError
+from SegToolkitLib.methods.cmer.settings import DataSettings
+from SegToolkitLib.methods.cmer.tags import Tag, Tags, from_csv
+from SegToolkitLib.volume import Grid
+from SegToolkitLib.volume.slicewise import slice_axis
+
+# In the data set's folder: tags that come with it.
+TAGS_FILE = "tags.csv"
+
+
+@dataclass(frozen=True)
+class Roles:
+    """Ids of the cases; no patient is on both sides."""
+
+    train: tuple[str, ...]
+    held_out: tuple[str, ...]
+
+
+def roles_of(dataset: Dataset, settings: DataSettings) -> Roles:
+    """The cases of the fold: of splits.json where there is one, else cut anew, patient by patient.
+
+    Without masks all cases count alike; where some have one, these validate.
+
+    Raises:
+        SegToolkitError: "fold", "folds", "splits".
+    """
+    if settings.fold is None:
+        return Roles(tuple(dataset.ids), ())
+    splits = read_splits(dataset)
+    if splits is None:
+        scored = [case for case in dataset.cases if case.label is not None] or dataset.cases
+        patients = {dataset.patients[case.id] for case in scored}
+        wanted = settings.folds or dataset.fold_count or dataset.description.folds
+        splits = make_splits(dataset, max(2, min(wanted, len(patients))))
+    if settings.fold >= len(splits):
+        raise SegToolkitError(
+            "fold",
+            f"There is no fold {settings.fold}.",
+            f"The folds are numbered 0 to {len(splits) - 1}; null (--fold none) trains on all.",
+        )
+    split = splits[settings.fold]
+    return Roles(split.train, split.val)
+
+
+def object_values(dataset: Dataset, structures: Sequence[str] | None) -> tuple[int, ...]:
+    """Values of the labels that are the object; none where the data set describes no structures.
+
+    Raises:
+        SegToolkitError: "unknown-structure".
+    """
+    labels = {name: value for name, value in dataset.description.labels.items() if value != 0}
+    if structures is None:
+        return tuple(sorted(value for name, value in labels.items() if name.casefold() != IGNORE))
+    known = {name.casefold(): value for name, value in labels.items()}
+    missing = [name for name in structures if name.casefold() not in known]
+    if missing:
+        raise SegToolkitError(
+            "unknown-structure",
+            f"{dataset.description.name} has no structure {missing[0]!r}.",
+            f"It has {', '.join(labels) or 'none'}; mend data.structures.",
+        )
+    return tuple(sorted(known[name.casefold()] for name in structures))
+
+
+def object_name(dataset: Dataset, settings: DataSettings) -> str:
+    """What the maps show."""
+    if settings.object_name is not None:
+        return settings.object_name
+    values = object_values(dataset, settings.structures)
+    names = [name for name, value in dataset.description.labels.items() if value in values]
+    return names[0] if len(names) == 1 else "object"
+
+
+def slice_count(case: Case, modality: str | None = None) -> int:
+    """Slices of a case, as its first image's header says.
+
+    Raises:
+        SegToolkitError: "unreadable", "no-channel".
+    """
+    file = next(iter(files_of(case, None if modality is None else [modality]).values()))
+    header = header_of(file)
+    if header is None:
+        raise SegToolkitError("unreadable", f"{file} could not be read.", "Check the path and the file.")
+    if len(header.size) < 3:
+        return 1
+    i, j, k = header.size[:3]
+    x, y, z = header.spacing[:3]
+    grid = Grid((k, j, i), (x, y, z), (0.0, 0.0, 0.0), np.eye(3), file.name)
+    return int(grid.size[slice_axis(grid)])
+
+
+def given_tags(dataset: Dataset, modality: str, file: Path | None) -> Tags:
+    """Tags of a file, else those that lie in the data set's folder; none of cases that they do not name.
+
+    Args:
+        dataset: of the cases.
+        modality: the first one, whose slices count.
+        file: as ``tags`` reads it.
+
+    Raises:
+        SegToolkitError: what reading raises.
+    """
+    path = file or dataset.folder / TAGS_FILE
+    if file is None and not path.is_file():
+        return {}
+    found = from_csv(path, {case.id: slice_count(case, modality) for case in dataset.cases})
+    return {id: tags for id, tags in found.items() if any(tag is not None for tag in tags)}
+
+
+def tags_of(
+    id: str, given: Mapping[str, Sequence[Tag]], shown: NDArray[np.bool_] | None, slices: int
+) -> list[Tag]:
+    """Tags of a case's slices: those given, else of its mask (``shown`` [Z]), else none."""
+    if id in given:
+        return list(given[id])
+    return [None] * slices if shown is None else [bool(one) for one in shown]

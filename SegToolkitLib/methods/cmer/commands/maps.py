@@ -1,0 +1,164 @@
+"""``segtoolkit maps cmer``: maps and masks of a patient, or of the cases of a data set, as volumes."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from SegToolkitLib.cli.options import add_device, add_model, ask_in_terminal
+from SegToolkitLib.errors import SegToolkitError
+from SegToolkitLib.events import Reporter
+from SegToolkitLib.methods.registry import Command
+
+if TYPE_CHECKING:
+    from SegToolkitLib.methods.cmer.plan import ModelPlan
+    from SegToolkitLib.methods.cmer.segment import MapResult
+    from SegToolkitLib.volume import Volume
+
+KINDS = ("cam", "gradcam", "gradcam++")
+FORMATS = (".nii.gz", ".nii", ".nrrd", ".mha")
+
+
+def named_file(text: str) -> tuple[str, Path]:
+    """ "flair=anna-flair.nii.gz"."""
+    name, equals, path = text.partition("=")
+    if not equals or not name.strip() or not path:
+        raise ArgumentTypeError(f"{text!r} is not of the form MODALITY=FILE, such as T2=anna-t2.nii.gz")
+    return name.strip(), Path(path)
+
+
+def threshold(text: str) -> float:
+    """A number from 0 to 1."""
+    try:
+        value = float(text)
+    except ValueError as error:
+        raise ArgumentTypeError(f"{text!r} is no number") from error
+    if not 0 <= value <= 1:
+        raise ArgumentTypeError(f"{text!r} is not from 0 to 1")
+    return value
+
+
+def add_cases(parser: ArgumentParser) -> None:
+    """--dataset, --data, --cases and --resample."""
+    parser.add_argument("--dataset", metavar="DESCRIPTION", help="data set whose cases are taken")
+    parser.add_argument("--data", type=Path, metavar="FOLDER", help="folder of its volumes, if not described")
+    parser.add_argument(
+        "--resample", action="store_true", help="bring modalities onto the voxels of the model's first one"
+    )
+
+
+def _add_arguments(parser: ArgumentParser) -> None:
+    add_model(parser)
+    parser.add_argument(
+        "-i",
+        "--image",
+        action="append",
+        default=[],
+        type=named_file,
+        metavar="MODALITY=FILE",
+        help="registered volumes of one patient, one for each modality of the model",
+    )
+    add_cases(parser)
+    parser.add_argument(
+        "--cases", default="all", help="of the data set: all, or ids such as 12,17 (default: all)"
+    )
+    parser.add_argument("-o", "--out", type=Path, required=True, metavar="FOLDER", help="where to write")
+    parser.add_argument("--name", default="case", help="of the patient, for the files' names (default: case)")
+    parser.add_argument(
+        "--kind", action="append", default=[], choices=KINDS, help="of map; repeatable (default: the model's)"
+    )
+    parser.add_argument("--no-gate", action="store_true", help="also where a network sees no object")
+    parser.add_argument(
+        "--threshold", type=threshold, help="of all masks, 0 to 1 (default: the model's own of each map)"
+    )
+    parser.add_argument("--no-masks", action="store_true", help="write maps alone")
+    parser.add_argument(
+        "--format", choices=FORMATS, default=".nii.gz", help="of the files (default: .nii.gz)"
+    )
+    parser.add_argument("--small", action="store_true", help="one slice at a time, for little memory")
+    add_device(parser)
+
+
+def _run(options: Namespace, reporter: Reporter) -> dict[str, object]:
+    from SegToolkitLib.automatic.tested import opened_model
+    from SegToolkitLib.device import choose_device
+    from SegToolkitLib.methods.cmer.segment import load
+
+    if bool(options.image) == (options.dataset is not None):
+        raise SegToolkitError(
+            "no-image",
+            "Neither images nor a data set is given, or both.",
+            "Give --image for each modality, or --dataset.",
+        )
+    model = opened_model(options.model, "cmer", options.accept_licence, ask_in_terminal())
+    mapper = load(model.folder, model.card, choose_device(options.device), options.precision)
+    done: dict[str, object] = {}
+    for name, images in _patients(options, mapper.plan):
+        files: list[str] = []
+        for number, kind in enumerate(options.kind or [mapper.plan.maps.kind]):
+            plan = mapper.plan.maps.model_copy(
+                update={"kind": kind, "gate": mapper.plan.maps.gate and not options.no_gate}
+            )
+            result = mapper.maps(images, plan, resample=options.resample, small=options.small)
+            files += _write(options, name, kind, result)
+            if number == 0:
+                _tell(reporter, name, result)
+        done[name] = files
+    reporter.info(f"The maps lie in {options.out}")
+    return {"folder": str(options.out), "files": done}
+
+
+def _patients(options: Namespace, plan: ModelPlan) -> Iterator[tuple[str, dict[str, Volume]]]:
+    from SegToolkitLib.dataset.channels import read_channels
+    from SegToolkitLib.dataset.dataset import Dataset
+    from SegToolkitLib.volume import read_volume
+
+    if options.image:
+        yield options.name, {name: read_volume(path) for name, path in options.image}
+        return
+    dataset = Dataset.open(options.dataset, options.data)
+    ids = (
+        dataset.ids
+        if options.cases == "all"
+        else [one.strip() for one in options.cases.split(",") if one.strip()]
+    )
+    for id in ids:
+        case = dataset.case(id)
+        yield case.id, read_channels(case, plan.modalities, resample=options.resample)[0]
+
+
+def _write(options: Namespace, name: str, kind: str, result: MapResult) -> list[str]:
+    from SegToolkitLib.volume import write_volume
+
+    files = []
+    for map_name, volume in result.maps.items():
+        path = options.out / f"{name}_{_plain(map_name)}_{_plain(kind)}{options.format}"
+        write_volume(volume, path)
+        files.append(str(path))
+        if not options.no_masks:
+            path = options.out / f"{name}_{_plain(map_name)}_{_plain(kind)}_mask{options.format}"
+            write_volume(result.mask(map_name, options.threshold), path)
+            files.append(str(path))
+    return files
+
+
+def _plain(text: str) -> str:
+    from SegToolkitLib.dataset.new_cases import case_id
+
+    return case_id(text.replace("++", "pp"))
+
+
+def _tell(reporter: Reporter, name: str, result: MapResult) -> None:
+    for modality, present in result.present.items():
+        seen = [str(k) for k, one in enumerate(present) if one]
+        span = f"{seen[0]} to {seen[-1]}" if seen else "none"
+        reporter.info(
+            f"{name}, {modality}: the object is seen in {len(seen)} of {len(present)} slices ({span})"
+        )
+    for note in result.notes:
+        reporter.warning(f"{name}: {note}")
+
+
+COMMAND = Command("make maps and masks of registered volumes", _add_arguments, _run)

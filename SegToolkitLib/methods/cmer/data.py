@@ -1,0 +1,272 @@
+"""The slices of a run: read once, kept in a cache on disk, and drawn in batches by number."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from SegToolkitLib.dataset.cache import Arrays, Cache
+from SegToolkitLib.dataset.channels import files_of, read_channels
+from SegToolkitLib.dataset.dataset import Case, Dataset
+from SegToolkitLib.errors import SegToolkitError
+from SegToolkitLib.events import Reporter
+from SegToolkitLib.home import home_folder
+from SegToolkitLib.methods.cmer.augment import augmented
+from SegToolkitLib.methods.cmer.cases import object_values, tags_of
+from SegToolkitLib.methods.cmer.plan import InputPlan
+from SegToolkitLib.methods.cmer.prepare import stacked
+from SegToolkitLib.methods.cmer.settings import CmerSettings, DataSettings
+from SegToolkitLib.methods.cmer.tags import Tag
+
+# Of what this module makes; another number makes it anew.
+VERSION = 1
+# What is drawn, apart from each other.
+ORDER, CHANGES = 0, 1
+
+
+def cache_folder() -> Path:
+    """Where prepared slices are kept for all runs."""
+    return home_folder() / "cache" / "cmer"
+
+
+@dataclass(frozen=True)
+class Scan:
+    """One case of a run.
+
+    Attributes:
+        case: its files.
+        plan: how slices are made.
+        modalities: names, in the order of the networks.
+        values: labels of the mask that are the object.
+        cache: keeps what is made.
+        resample: bring modalities onto the voxels of the first.
+        tags: of the slices.
+    """
+
+    case: Case
+    plan: InputPlan
+    modalities: tuple[str, ...]
+    values: tuple[int, ...]
+    cache: Cache
+    resample: bool = False
+    tags: list[Tag] = field(default_factory=list)
+
+    @property
+    def id(self) -> str:
+        """Of the case."""
+        return self.case.id
+
+    @cached_property
+    def arrays(self) -> Arrays:
+        """ "pixels", float32 [Z, M, Y, X]; "constant", bool [Z, M]; "spacing", mm along z, y, x; where
+        there is a mask, "mask", bool [Z, Y, X], and "shown", the slices that it is seen in, bool [Z]."""
+        return self.cache.get(self._key(), self._read)
+
+    @property
+    def mask(self) -> NDArray[np.bool_] | None:
+        """Of the object [Z, Y, X], where there is one."""
+        return self.arrays.get("mask")
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Other processes map the arrays themselves.
+        return {one.name: self.__dict__[one.name] for one in fields(self)}
+
+    def _read(self) -> dict[str, NDArray[Any]]:
+        images, label = read_channels(self.case, self.modalities, resample=self.resample)
+        stack = stacked(images, self.plan)
+        spacing = np.array(stack.prepared.volume.spacing[::-1], np.float64)
+        made: dict[str, NDArray[Any]] = {
+            "pixels": stack.pixels,
+            "constant": stack.constant,
+            "spacing": spacing,
+        }
+        if label is not None:
+            made["mask"] = np.isin(stack.label(label), self.values)
+            made["shown"] = stack.shown(label, self.values)
+        return made
+
+    def _key(self) -> dict[str, Any]:
+        return {
+            "what": "cmer slices",
+            "version": VERSION,
+            "images": list(files_of(self.case, self.modalities).values()),
+            "label": self.case.label,
+            "values": list(self.values),
+            "resample": self.resample,
+            "plan": self.plan.model_dump(mode="json", include={"percentiles", "size"}),
+        }
+
+
+class Reader:
+    """Reads the cases of a run, one by one; what cannot be used is told and left out.
+
+    Args:
+        dataset: of the run.
+        settings: of its data.
+        plan: how slices are made.
+        tags: given by case; other cases have those of their masks.
+        cache: folder of what was prepared before.
+        reporter: hears of progress and of cases that are left out.
+
+    Attributes:
+        checksums: of the files that were read.
+        failures: why a case was left out, by id.
+    """
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        settings: DataSettings,
+        plan: InputPlan,
+        tags: Mapping[str, Sequence[Tag]],
+        cache: Path,
+        reporter: Reporter,
+    ) -> None:
+        self._dataset, self._settings, self._plan = dataset, settings, plan
+        self._tags, self._reporter = tags, reporter
+        self._values = object_values(dataset, settings.structures)
+        self._cache = Cache(cache, settings.cache_gb)
+        self.checksums: dict[str, str] = {}
+        self.failures: dict[str, str] = {}
+
+    def read(self, ids: Iterable[str], what: str) -> list[Scan]:
+        """The scans of these cases; ``what`` they are, for the progress."""
+        ids, scans = list(ids), []
+        for done, id in enumerate(ids, start=1):
+            try:
+                scans.append(self._scan(id))
+            except SegToolkitError as error:
+                self.failures[id] = error.message
+                self._reporter.warning(f"Case {id} is left out: {error.message}", error.hint)
+            self._reporter.progress(f"reading {what}", done, len(ids))
+        return scans
+
+    def _scan(self, id: str) -> Scan:
+        settings, case = self._settings, self._dataset.case(id)
+        scan = Scan(case, self._plan, settings.modalities, self._values, self._cache, settings.resample)
+        count = len(scan.arrays["pixels"])
+        scan.tags.extend(tags_of(id, self._tags, scan.arrays.get("shown"), count))
+        if scan.mask is None and all(tag is None for tag in scan.tags):
+            raise SegToolkitError(
+                "no-tags",
+                f"Nothing says which slices of case {id} show the object.",
+                "Tag them (--place tags=FILE), or leave the case out.",
+            )
+        for modality, file in files_of(case, settings.modalities).items():
+            self.checksums[f"{id} {modality}"] = self._cache.content_hash(file)
+        if case.label is not None:
+            self.checksums[f"label of {id}"] = self._cache.content_hash(case.label)
+        return scan
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What one step takes.
+
+    Attributes:
+        slices: raw, float32 [N, M, Y, X].
+        tags: int64 [N].
+        number: of the batch, which seeds what its step draws.
+    """
+
+    slices: Tensor
+    tags: Tensor
+    number: int = 0
+
+
+@dataclass(frozen=True)
+class Sampler:
+    """Draws batches; each depends on the seed and the batch's number alone.
+
+    Attributes:
+        scans: of the training; all their tagged slices in which something can be seen are gone through in a
+            new order again and again.
+        settings: of the run.
+    """
+
+    scans: Sequence[Scan]
+    settings: CmerSettings
+
+    @cached_property
+    def index(self) -> list[tuple[int, int, bool]]:
+        """Scan, slice and tag of every slice of a round.
+
+        Raises:
+            SegToolkitError: "slice-sizes": slices of several sizes cannot share a batch.
+        """
+        sizes = {scan.arrays["pixels"].shape[2:]: scan.id for scan in self.scans}
+        if len(sizes) > 1:
+            told = " and ".join(f"{rows} x {columns} (case {id})" for (rows, columns), id in sizes.items())
+            raise SegToolkitError(
+                "slice-sizes",
+                f"The slices have different sizes: {told}.",
+                "Scale them to one: input.size=256, for instance.",
+            )
+        return [
+            (number, k, tag)
+            for number, scan in enumerate(self.scans)
+            for k, tag in enumerate(scan.tags)
+            if tag is not None and not scan.arrays["constant"][k].any()
+        ]
+
+    @property
+    def batches(self) -> int:
+        """Batches of a round through all slices (an epoch); a last one that is too small is dropped."""
+        batch, least = self.settings.optimiser.batch, self.settings.data.smallest_batch
+        whole, rest = divmod(len(self.index), batch)
+        return max(1, whole + (rest >= least and rest > 0))
+
+    def draw(self, number: int) -> Batch:
+        """The batch of this number, from 0 on."""
+        seed, own = self.seed_of(number)
+        turn, place = divmod(own, self.batches)
+        order = self._order(seed, turn)
+        batch = self.settings.optimiser.batch
+        slices, tags = [], []
+        for position in range(place * batch, min((place + 1) * batch, len(order))):
+            scan, k, tag = self.index[order[position]]
+            one = torch.from_numpy(np.array(self.scans[scan].arrays["pixels"][k]))
+            generator = seeded(seed, CHANGES, turn, position)
+            slices.append(augmented(one, self.settings.data.augment, generator))
+            tags.append(int(tag))
+        return Batch(torch.stack(slices), torch.tensor(tags), number)
+
+    def seed_of(self, number: int) -> tuple[int, int]:
+        """The seed of a batch, and its number among those of that seed: as in a run with that seed alone."""
+        trial, own = divmod(number, self.settings.steps_per_seed * self.settings.accumulate)
+        return self.settings.seed + trial, own
+
+    def _order(self, seed: int, turn: int) -> NDArray[np.int64]:
+        return _order(seed, turn, self._tags, self.settings.data.balanced)
+
+    @cached_property
+    def _tags(self) -> tuple[bool, ...]:
+        return tuple(tag for _, _, tag in self.index)
+
+
+@lru_cache(maxsize=16)
+def _order(seed: int, turn: int, tags: tuple[bool, ...], balanced: bool) -> NDArray[np.int64]:
+    """Positions of the slices of a round; balanced: of the rarer kind as many, by taking them again."""
+    rng = np.random.default_rng((seed, ORDER, turn, len(tags)))
+    if not balanced:
+        return rng.permutation(len(tags))
+    halves = (len(tags) // 2, len(tags) - len(tags) // 2)
+    drawn = []
+    for kind, count in zip((True, False), halves, strict=True):
+        own = np.flatnonzero(np.array(tags) == kind)
+        drawn.append(np.concatenate([rng.permutation(own) for _ in range(-(-count // len(own)))])[:count])
+    return rng.permutation(np.concatenate(drawn))
+
+
+def seeded(*words: int) -> torch.Generator:
+    """A generator on the CPU that these numbers (0 or more) seed together."""
+    (state,) = np.random.SeedSequence(words).generate_state(1, np.uint64).tolist()
+    return torch.Generator().manual_seed(state)

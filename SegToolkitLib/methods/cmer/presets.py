@@ -1,0 +1,69 @@
+"""Settings that belong together."""
+
+from __future__ import annotations
+
+from SegToolkitLib.methods.cmer.plan import InputPlan, NetworkPlan
+from SegToolkitLib.methods.cmer.settings import (
+    CmerSettings,
+    DataSettings,
+    LossSettings,
+    OptimiserSettings,
+    ScheduleSettings,
+)
+from SegToolkitLib.training.method import Preset
+
+BRATS = ("T1", "T2")
+
+PRESETS: dict[str, Preset] = {
+    preset.name: preset
+    for preset in (
+        Preset(
+            "quick",
+            "Quick check",
+            "A few minutes on two cores: does it run, and does it learn? Slices of 64 x 64, not for use.",
+            CmerSettings(
+                network=NetworkPlan(width_factor=8),
+                input=InputPlan(size=64),
+                loss=LossSettings(cmer_reduction="sum"),
+                data=DataSettings(balanced=True),
+                optimiser=OptimiserSettings(learning_rate=1e-3, epochs=6, steps_per_epoch=50),
+                schedule=ScheduleSettings(at_epoch_ends=False),
+                log_every=10,
+                snapshot_every=100,
+                validate_every=50,
+            ),
+        ),
+        Preset(
+            "default",
+            "Default",
+            "The authors' networks for the prostate; balanced slices, the cross-modality term summed so"
+            " that it is heard, and the best of three seeds. Wants a GPU.",
+            CmerSettings(
+                seeds=3,
+                input=InputPlan(size=256),
+                loss=LossSettings(cmer_reduction="sum"),
+                data=DataSettings(balanced=True),
+                log_every=26,
+                snapshot_every=520,
+            ),
+        ),
+        Preset(
+            "published",
+            "As published (prostate)",
+            "The authors' networks and schedule for T2 and ADC of the prostate; wants a GPU.",
+            CmerSettings(input=InputPlan(size=256), log_every=26, snapshot_every=520),
+        ),
+        Preset(
+            "published-brats",
+            "As published (BraTS)",
+            "The authors' networks and schedule for T1 and T2 of brain tumours; wants a GPU of 12 GB.",
+            CmerSettings(
+                network=NetworkPlan(width_factor=1),
+                data=DataSettings(modalities=BRATS),
+                # The authors go once through all slices in an epoch; how many there were is not known.
+                optimiser=OptimiserSettings(learning_rate=5e-5, epochs=30, steps_per_epoch=500),
+                snapshot_every=1000,
+            ),
+        ),
+    )
+}
