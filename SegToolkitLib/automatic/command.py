@@ -122,7 +122,7 @@ def run(
         card,
         described,
     )
-    found, left_out = find_images(options.image)
+    found, left_out = find_images(options.image, pictures=card.preprocessing.modality == "picture")
     if left_out:
         reporter.warning(
             f"Left out, being label maps by their names: {listed([one.name for one in left_out])}.",

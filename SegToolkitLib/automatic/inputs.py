@@ -38,8 +38,12 @@ class Item:
         return self.target.with_name(f"{self.name}_{name}.nii.gz")
 
 
-def find_images(given: Sequence[Path]) -> tuple[list[Path], list[Path]]:
+def find_images(given: Sequence[Path], pictures: bool = False) -> tuple[list[Path], list[Path]]:
     """The images that paths mean: a file, a DICOM folder, or a folder of volume files (all of them, sorted).
+
+    Args:
+        given: the paths.
+        pictures: a folder without volume files may be one of pictures.
 
     Returns:
         The images; and the files that were left out, because they are label maps by their names and lie in
@@ -58,7 +62,10 @@ def find_images(given: Sequence[Path]) -> tuple[list[Path], list[Path]]:
             found.append(path)
             continue
         inside = [one for one in sorted(path.iterdir()) if _is_volume(one)]
-        if not inside and any(one.suffix.lower() in PICTURE_SUFFIXES for one in path.iterdir()):
+        seen = [one for one in sorted(path.iterdir()) if _is_picture(one)]
+        if not inside and pictures:
+            inside = seen
+        elif not inside and seen:
             raise SegToolkitError(
                 "no-image",
                 f"{path} holds pictures and no volume file ({', '.join(VOLUME_SUFFIXES)}).",
@@ -84,6 +91,10 @@ def listed(names: Sequence[str]) -> str:
     """The first names, and how many more there are."""
     more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
     return ", ".join(names[:MOST_NAMED]) + more
+
+
+def _is_picture(path: Path) -> bool:
+    return path.suffix.lower() in PICTURE_SUFFIXES and not path.name.startswith(".")
 
 
 def _is_volume(path: Path) -> bool:

@@ -65,7 +65,8 @@ def segment_volume(
         SegToolkitError: "colour-picture", "flat-image", "modality-range", or what the method raises.
     """
     started = time.monotonic()
-    if volume.voxels.ndim != 3:
+    # A model for pictures takes colours; others need one number a voxel.
+    if volume.voxels.ndim != 3 and card.preprocessing.modality != "picture":
         raise SegToolkitError(
             "colour-picture",
             f"{volume.name or 'The volume'} is a colour picture; {card.title} needs one number a voxel.",

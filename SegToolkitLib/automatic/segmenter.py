@@ -76,7 +76,8 @@ class AutomaticSegmenter(Protocol):
         """Segment one volume of any orientation, spacing and size.
 
         Args:
-            volume: [k, j, i] in the unit that the card's modality says (HU for CT).
+            volume: [k, j, i] in the unit that the card's modality says (HU for CT); of the modality "picture"
+                also a colour picture [1, j, i, c].
             options: what is wanted; the mode is one of those described, the labels are the card's.
             progress: hears of each part of the work.
 

@@ -54,7 +54,9 @@ def tally(labels: Volume, image: Volume) -> Tally:
         if inside.any():
             found = here[inside].astype(np.intp)  # as counting wants it, converted once
             voxels += np.bincount(found, minlength=LABELS)
-            sums += np.bincount(found, values[inside], LABELS)
+            # Of a colour picture, the mean of its channels.
+            seen = values[inside] if values.ndim == inside.ndim else values[inside].mean(-1)
+            sums += np.bincount(found, seen, LABELS)
     return Tally(voxels, sums)
 
 
@@ -63,7 +65,7 @@ def volume_table(found: Tally, image: Volume, wanted: Sequence[Label]) -> list[R
 
     Args:
         found: what :func:`tally` counted.
-        image: [k, j, i].
+        image: [k, j, i], or a picture [1, j, i, c].
         wanted: the structures, in the order of the rows; one that is nowhere has a row of zeros.
     """
     # The axes of a tilted gantry are not at right angles: the determinant knows.

@@ -21,6 +21,7 @@ FORMAT_VERSION: Final = 1
 NAME_PATTERN = r"^[a-z0-9]([a-z0-9._-]{0,62}[a-z0-9])?$"
 
 Parsed = TypeVar("Parsed", bound=BaseModel)
+Modality = Literal["MR", "CT", "picture"]
 Channel = Annotated[float, Field(ge=0, le=1)]
 Millimetres = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
@@ -55,7 +56,7 @@ class Preprocessing(Settings):
             z-score every volume by itself.
     """
 
-    modality: Literal["MR", "CT", "picture"]
+    modality: Modality
     orientation: str = "LAS"
     window: tuple[FiniteFloat, FiniteFloat] | None = None
     clip_top: float | None = Field(default=None, gt=0, le=100)

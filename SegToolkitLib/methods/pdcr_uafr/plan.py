@@ -48,6 +48,16 @@ class Widths(Settings):
     cross: Width = Field(default=32, description="of the heads of the cross-layer term")
 
 
+# Maps that a model can make besides: what they are called, and the title that a person reads.
+UNCERTAINTY = "uncertainty"
+CONFIDENCE = "confidence_"
+POSITION_TITLES: dict[Position, str] = {
+    "conv1": "first layer", "conv2": "second layer", "conv3": "third last layer",
+    "conv4": "second last layer", "conv5": "last layer", "aspp1": "pyramid 1", "aspp2": "pyramid 2",
+    "aspp3": "pyramid 3", "aspp4": "pyramid 4", "aspp": "pyramid", "low_level": "fine features",
+    "decoder": "decoder",
+}  # fmt: skip
+
 PUBLISHED = Widths()
 # Ours: a sixtieth of the weights, for small data sets, CPUs and tests. Features stay as deep as published.
 SMALL = Widths(
@@ -128,7 +138,11 @@ class InputPlan(Settings):
     std: Number3 = (0.229, 0.224, 0.225)
     percentiles: tuple[float, float] | None = Field(
         default=None,
-        description="ours: of a volume or picture, which become 0 and 255; null: 8-bit already",
+        description="ours: of a volume or picture, which become 0 and 255; null: 8-bit ones stay as they are,"
+        " others take 0.5 and 99.5",
+    )
+    slices: Literal["auto", "axial", "coronal", "sagittal"] = Field(
+        default="auto", description="ours: of a volume; auto: along its coarsest axis"
     )
     grey: Literal["copy"] = Field(default="copy", description="a grey picture is copied to three channels")
 
@@ -142,12 +156,13 @@ class InputPlan(Settings):
 
 
 class InferencePlan(Settings):
-    """How the network's answer gets the size of the image."""
+    """How the network's answer gets the size of the image, and how much is done at a time."""
 
     resize: Literal["first", "after"] = Field(
         default="first",
         description="first: bilinear on logits, then the best class; after: the best class, then nearest",
     )
+    chunk: int = Field(default=4, ge=1, le=1024, description="slices at a time")
 
 
 class ModelPlan(Settings):
@@ -162,3 +177,12 @@ class ModelPlan(Settings):
         if self.network.channels != len(self.input.mean):
             raise ValueError(f"images have {len(self.input.mean)} channels, not {self.network.channels}")
         return self
+
+    @property
+    def maps(self) -> dict[str, str]:
+        """Name -> title of the maps that the model makes besides."""
+        return {UNCERTAINTY: "Uncertainty"} | {
+            f"{CONFIDENCE}{name}": f"Feature confidence ({POSITION_TITLES[name]})"
+            for name in POSITIONS
+            if name in self.network.uafr.positions
+        }

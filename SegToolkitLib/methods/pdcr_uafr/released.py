@@ -7,6 +7,7 @@ Source: README and demo configuration of the released code.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -41,6 +42,8 @@ IGNORED = {
     "test_intertest": "see validate_every",
     "data_aug": "see augment, whose defaults are released",
 }
+# Keys of which a configuration has some; none of them is a name of ours.
+MARKS = frozenset({"criterions", "model", "optm", "schd", "batch_size", "bcl_layer_choice", "layer_sample"})
 NAMES = {
     "DeepLab_bcl_att2": "the network",
     "xception_bcl_att2": "the backbone",
@@ -92,6 +95,44 @@ def read_released(file: Path, base: PdcrUafrSettings | None = None) -> Translati
             ``read_settings`` raises.
     """
     return translated(read_settings(Path(file)), base, str(file))
+
+
+def is_released(file: Path) -> bool:
+    """Whether a file of settings is a configuration of the authors' code: ours has other names at its top.
+
+    Raises:
+        SegToolkitError: what ``read_settings`` raises.
+    """
+    found = read_settings(Path(file))
+    return not set(found) <= set(PdcrUafrSettings.model_fields) and bool(
+        MARKS & {part for path, _ in _leaves(found) for part in path}
+    )
+
+
+def overrides(found: Translation) -> list[str]:
+    """What a configuration says, as ``name=value``; other settings stay free."""
+    values = found.settings.model_dump(mode="json")
+    said = {target for targets in found.mapped.values() for target in targets.split(", ")}
+    changed = dict(_differing(PdcrUafrSettings().model_dump(mode="json"), values))
+    changed |= {target: _at(values, target) for target in sorted(said)}
+    return [f"{name}={json.dumps(value)}" for name, value in changed.items()]
+
+
+def _differing(
+    usual: Mapping[str, Any], values: Mapping[str, Any], above: str = ""
+) -> Iterator[tuple[str, Any]]:
+    for name, value in values.items():
+        before = usual.get(name)
+        if isinstance(value, Mapping) and isinstance(before, Mapping):
+            yield from _differing(before, value, f"{above}{name}.")
+        elif value != before:
+            yield f"{above}{name}", value
+
+
+def _at(values: Any, target: str) -> Any:
+    for part in target.split("."):
+        values = values[part]
+    return values
 
 
 def translated(

@@ -26,7 +26,7 @@ class LossSettings(Settings):
 
 
 class AugmentSettings(Settings):
-    """Drawn anew for each image, in this order; always normalised afterwards."""
+    """Drawn anew for each image, in this order; always normalised afterwards. Grey images stay grey."""
 
     zoom: tuple[float, float] = Field(default=(0.8, 1.2), description="factor, of each axis by itself")
     shift: Share = Field(default=0.1, description="largest translation, in parts of each axis")
@@ -34,7 +34,7 @@ class AugmentSettings(Settings):
     shear_degrees: float = Field(default=20.0, ge=0, le=60, description="largest, to either side")
     flip_columns: Share = Field(default=0.5, description="probability: left and right change places")
     flip_rows: Share = Field(default=0.5, description="probability: top and bottom change places")
-    hue: int = Field(default=50, ge=0, le=255, description="largest shift; 255 is half a turn")
+    hue: int = Field(default=50, ge=0, le=255, description="largest shift; 255 is a whole turn")
     saturation: int = Field(default=50, ge=0, le=255, description="largest shift, of 255")
 
     @model_validator(mode="after")
@@ -79,8 +79,15 @@ class DataSettings(Settings):
     """Which images, and how their masks are read."""
 
     fold: int | None = Field(default=0, ge=0, description="fold left out for validation; null trains on all")
+    cases: tuple[str, ...] | None = Field(default=None, description="use these training cases alone")
     fraction: float = Field(
-        default=1.0, gt=0, le=1, description="of the training images, drawn by the seed; the list is written"
+        default=1.0, gt=0, le=1, description="of the training cases, drawn by the seed; the list is written"
+    )
+    classes: dict[int, Annotated[int, Field(ge=1, le=255)]] | None = Field(
+        default=None, description="label value -> class, 1 and on; null: the labels in their order"
+    )
+    empty_slices: Literal["keep", "drop"] = Field(
+        default="keep", description="slices of volumes that show no structure"
     )
     mask_rule: Literal["threshold", "released"] = Field(
         default="threshold",
@@ -88,6 +95,14 @@ class DataSettings(Settings):
         " released: Lanczos, then above 0, which adds a rim (a mistake)",
     )
     cache_gb: float = Field(default=20.0, gt=0, description="prepared images kept on disk")
+
+    @model_validator(mode="after")
+    def _classes_have_no_gap(self) -> DataSettings:
+        if self.classes is not None and set(self.classes.values()) != set(
+            range(1, max(self.classes.values(), default=0) + 1)
+        ):
+            raise ValueError("the classes must be 1, 2, ... without a gap")
+        return self
 
 
 class PdcrUafrSettings(TrainingSettings):

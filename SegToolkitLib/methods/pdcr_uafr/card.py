@@ -1,0 +1,73 @@
+"""The card of a freshly trained model."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from SegToolkitLib.dataset.dataset import Dataset
+from SegToolkitLib.methods.pdcr_uafr.cases import class_names, class_values
+from SegToolkitLib.methods.pdcr_uafr.settings import PdcrUafrSettings
+from SegToolkitLib.models.card import Label, Modality, ModelCard, Preprocessing, Training
+from SegToolkitLib.models.trained import described_labels, licence_of, model_name, trained_on
+from SegToolkitLib.training.figures import kept_validation
+from SegToolkitLib.training.method import Context
+from SegToolkitLib.training.run_folder import provenance
+
+LIMITS = (
+    "For research only; a person checks every result. Images are segmented one by one, at the size of the"
+    " network's input. Feature confidence says where the network's features are clear; it is neither"
+    " calibrated nor tied to the error."
+)
+
+
+def make_card(context: Context, dataset: Dataset) -> ModelCard:
+    """Describe the model of a finished run; the weights are added when it is saved.
+
+    Args:
+        context: of the run.
+        dataset: it was trained on.
+    """
+    description = dataset.description
+    settings: PdcrUafrSettings = context.settings
+    data = context.run.settings().get("data") or {}
+    train, held_out = data.get("train", []), data.get("held_out", [])
+    labels = labels_of(dataset, settings)
+    modality: Modality = "picture" if description.pictures else description.modality
+    what = "pictures" if modality == "picture" else f"slices of {modality}"
+    metrics: dict[str, Any] = {"cases": {"train": len(train), "held_out": len(held_out)}}
+    if validation := kept_validation(context.run, settings.use_best):
+        metrics["validation"] = validation
+    return ModelCard(
+        name=model_name(context.name, "pdcr-uafr"),
+        title=f"{description.name}: {', '.join(label.name for label in labels)} in {what}",
+        description=f"DeepLabV3+ with {told_parts(settings)}, trained on {len(train)} labelled cases.",
+        method="pdcr_uafr",
+        settings=settings.plan.model_dump(mode="json"),
+        labels=labels,
+        preprocessing=Preprocessing(modality=modality),
+        trained_on=[trained_on(description, train)],
+        licence=licence_of(description),
+        training=Training(
+            command=context.command,
+            seed=settings.seed,
+            steps=settings.total_steps,
+            provenance={**provenance(), "data_sha256": data.get("sha256", {})},
+            settings=settings.model_dump(mode="json"),
+        ),
+        metrics=metrics,
+        limits=LIMITS,
+    )
+
+
+def told_parts(settings: PdcrUafrSettings) -> str:
+    """What of the method a training uses, for people."""
+    parts = ["UAFR"] if settings.network.uafr.positions else []
+    if settings.pdcr.enabled:
+        parts.append("PDCR" if settings.pdcr.labels == "hierarchical" else "PDCR by receptive fields")
+    return " and ".join(parts) or "cross-entropy alone"
+
+
+def labels_of(dataset: Dataset, settings: PdcrUafrSettings) -> list[Label]:
+    """The structures in the order of the classes."""
+    values, names = class_values(dataset, settings.data), class_names(dataset, settings.data)
+    return described_labels(dataset.description, {values[number]: name for number, name in names.items()})
