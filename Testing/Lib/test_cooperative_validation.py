@@ -193,4 +193,5 @@ def test_usual_slices_are_learnt_from_no_more_than_are_needed(monkeypatch: pytes
     found = calibrated(networks, [_scan(label)] * 2, [_scan(label)], settings, CPU, Reporter())
     assert (found.source, found.slices) == ("held-out", 5)
     assert networks.training
-    assert calibrated(networks, [_scan(label)] * 2, [], settings, CPU, Reporter()).slices == 6
+    # Of ten slices, every second: not more than six, and as far apart as each other.
+    assert calibrated(networks, [_scan(label)] * 2, [], settings, CPU, Reporter()).slices == 5
