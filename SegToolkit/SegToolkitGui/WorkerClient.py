@@ -143,7 +143,9 @@ class WorkerClient:
         """Start the worker if there is something to do, and hand it the next request if it is ready."""
         if self._requests and not self._worker:
             self._start()
-        if self._requests and self._isReady and not self._requests[0].sent:
+        # A process that has ended, though its end is not told yet, answers nothing: the next one will.
+        isListening = self._isReady and self._worker is not None and not self._worker.ended
+        if self._requests and isListening and not self._requests[0].sent:
             request = self._requests[0]
             request.sent = True
             try:
@@ -241,6 +243,7 @@ class WorkerClient:
                 self._leaving.remove(worker)
             self._reportState()
             return
+        wasReady = self._isReady
         self._worker, self._isReady, self._afterDeath = None, False, True
         self._deaths += 1
         self._addLog(f"The worker ended unexpectedly: {worker.startError or _endOf(worker)}.")
@@ -248,6 +251,9 @@ class WorkerClient:
             self._endAll(self._startError(worker))
         elif self._deaths >= DEATHS_ALLOWED:
             self._endAll(self._keepsDyingError())
+        elif self._requests and wasReady and not self._requests[0].sent:
+            # It died between two questions: nothing of this one is lost, a new worker answers it.
+            qt.QTimer.singleShot(0, self._advance)
         elif self._requests:
             self._finish(self._requests[0], None, self._diedError(worker))
         self._reportState()

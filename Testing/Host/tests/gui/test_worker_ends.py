@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import shutil
+import signal
 import sys
 import time
 import weakref
@@ -166,6 +167,24 @@ def test_a_worker_whose_folder_is_swept_away_is_replaced(newClient, turn, folder
     assert answers.codes == ["done", "done"]
     assert client.pid != pid
     assert turn(lambda: not isRunning(pid), seconds=2)
+
+
+def test_a_request_that_was_not_sent_outlives_its_worker(newClient, turn) -> None:
+    client, answers = newClient(), Answers()
+    ask(client, "echo", answers)
+    assert turn(lambda: answers.finished)
+    pid = client.pid
+
+    def askAgain(line: str) -> None:
+        # The moment at which its end is known and nothing new was sent.
+        if "ended unexpectedly" in line:
+            ask(client, "echo", answers)
+
+    client.logged.connect(askAgain)
+    os.kill(pid, signal.SIGKILL)
+    assert turn(lambda: len(answers.finished) == 2)
+    assert answers.codes == ["done", "done"]
+    assert client.pid != pid
 
 
 def test_two_hundred_requests_leave_nothing_behind(newClient, turn, folder) -> None:
