@@ -27,8 +27,9 @@ DEMO_ARGUMENTS = $(if $(IMAGE),--image '$(IMAGE)') $(if $(LABEL),--label '$(LABE
 demo: $(READY) ## outline one slice, get the volume: on a synthetic abdomen, or IMAGE=... LABEL=... [SLICE=...]
 	$(BIN)/segtoolkit demo --out demo --accept-licence $(DEMO_ARGUMENTS)
 
-# Library and application apart: Qt and the scene live in the second process only.
-test: test-lib test-host ## every test
+# Library and application apart: Qt and the scene live in the second process only. Both at once, one thread each.
+test: $(READY) ## every test
+	OMP_NUM_THREADS=1 $(MAKE) --jobs=2 --keep-going $(if $(filter output-sync,$(.FEATURES)),--output-sync=target) test-lib test-host
 
 test-lib: $(READY) ## the library, the commands, the extension's build
 	$(BIN)/python -m pytest Testing/Lib Testing/CMake
