@@ -1,0 +1,145 @@
+"""What PDCR and UAFR are worth in 2-D, by the product's own commands; see docs/pdcr-uafr.md.
+
+    python Testing/contrastive/run.py --data FOLDER_OF_DATA_SETS --out runs/contrastive
+
+For each data set, seed and share of the labels: the same training without both parts, with each and with
+both. A seed has a fold of its own for the test, and draws its own share of the training cases. What is
+finished is not done again: stop the command and give it once more as you like.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from SegToolkitLib.atomic import write_json, write_text
+from SegToolkitLib.evaluation.tables import write_csv
+
+HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE.parent))
+from experiment import ROOT, Shell, describe, run_all, settings_words, spread  # noqa: E402
+
+# Variant of the command line -> what it is called in the table.
+ROWS = {"baseline": "cross-entropy alone", "h-pdcr": "+ PDCR", "uafr": "+ UAFR", "full": "both"}
+MEASURES = {"foreground_dice": "Dice", "foreground_iou": "IoU"}
+
+
+@dataclass(frozen=True)
+class Training:
+    """One data set, share of the labels, seed and variant; its files lie below ``out``."""
+
+    name: str
+    share: float
+    seed: int
+    row: str
+    plan: dict[str, Any]
+    data: Path
+    out: Path
+    threads: int
+
+    def run(self) -> None:
+        """Train and test, as far as it is not done."""
+        self.out.mkdir(parents=True, exist_ok=True)
+        describe(ROOT / self.plan["description"], self.out / "dataset.json", self.plan["folds"])
+        write_json(self.out / "settings.json", self.plan["training"])
+        settings = {
+            "data.fold": self.seed % self.plan["folds"],
+            "data.fraction": self.share,
+            "seed": self.seed,
+            "use_best": False,  # the held-out fold is the test and may decide nothing
+        }
+        shell = Shell(self.out / "log.txt", self.threads)
+        shell.train(
+            self.out / "run", "pdcr_uafr", "--config", self.out / "settings.json", "--variant", self.row,
+            *self._dataset, *settings_words(settings), "--name", f"{self.name}-{self.row}-{self.seed}",
+        )  # fmt: skip
+        if not self._results.is_file():
+            shell.segtoolkit(
+                "evaluate", "pdcr_uafr", "--model", self.out / "run" / "result" / "model", *self._dataset,
+                "--accept-licence", "--out", self._results.parent,
+            )  # fmt: skip
+
+    def scores(self) -> dict[str, float] | None:
+        """Means over the test images in per cent; None if it is not done."""
+        if not self._results.is_file():
+            return None
+        macro = json.loads(self._results.read_text(encoding="utf-8"))["means"]["first"]["macro"]
+        return {measure: 100 * macro[measure]["mean"] for measure in MEASURES}
+
+    @property
+    def _dataset(self) -> tuple[Any, ...]:
+        return "--dataset", self.out / "dataset.json", "--data", self.data
+
+    @property
+    def _results(self) -> Path:
+        return self.out / "test" / "results.json"
+
+
+def table(trainings: Iterable[Training], out: Path) -> str:
+    """A CSV of all that is finished, and a Markdown table of means and deviations over the seeds.
+
+    "Gain" compares with the cross-entropy alone, seed by seed.
+    """
+    found: dict[tuple[str, float, str], dict[int, dict[str, float]]] = {}
+    records = []
+    for one in trainings:
+        scores = one.scores()
+        if scores is not None:
+            found.setdefault((one.name, one.share, one.row), {})[one.seed] = scores
+            about = {"set": one.name, "share": one.share, "row": one.row, "seed": one.seed}
+            records.append({**about, **scores})
+    write_csv(out / "table.csv", records)
+    lines = [
+        f"| data set | labels | training | seeds | {' | '.join(MEASURES.values())} | gain in Dice |",
+        f"|---|---|---|---|{'---|' * len(MEASURES)}---|",
+    ]
+    for (name, share, row), seeds in found.items():
+        base = found.get((name, share, "baseline"), {})
+        gains = [
+            scores["foreground_dice"] - base[seed]["foreground_dice"]
+            for seed, scores in seeds.items()
+            if seed in base
+        ]
+        cells = [spread([scores[measure] for scores in seeds.values()]) for measure in MEASURES]
+        gain = spread(gains, sign="+") if row != "baseline" and gains else ""
+        lines.append(
+            f"| {name} | {100 * share:g} % | {ROWS[row]} | {len(seeds)} | {' | '.join(cells)} | {gain} |"
+        )
+    text = "\n".join(lines)
+    write_text(out / "table.md", text + "\n")
+    return text
+
+
+def main() -> int:
+    """Run what is missing, then write the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", type=Path, required=True, help="folder with a folder for each data set")
+    parser.add_argument("--out", type=Path, default=ROOT / "runs" / "contrastive")
+    parser.add_argument("--sets", nargs="+", default=["isic2017", "acdc"])
+    parser.add_argument("--shares", nargs="+", type=float, default=[0.25, 1.0])
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
+    parser.add_argument("--at-once", type=int, default=2, help="trainings that run at the same time")
+    parser.add_argument("--threads", type=int, default=1, help="of each of them")
+    options = parser.parse_args()
+    plans = {name: json.loads((HERE / f"{name}.json").read_text(encoding="utf-8")) for name in options.sets}
+    out = options.out.resolve()
+    trainings = [
+        Training(name, share, seed, row, plans[name], options.data.resolve() / name,
+                 out / name / f"{round(100 * share)}" / f"seed{seed}" / row, options.threads)
+        for seed in options.seeds
+        for name in options.sets
+        for share in options.shares
+        for row in ROWS
+    ]  # fmt: skip
+    run_all(trainings, options.at_once)
+    print(table(sorted(trainings, key=lambda one: (one.name, one.share, list(ROWS).index(one.row))), out))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
