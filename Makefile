@@ -14,12 +14,22 @@ READY := $(VENV)/.ready
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
+# nnU-Net asks for timm, timm for torchvision, and its public package is built for GPUs: beside a CPU build of
+# torch it cannot be imported. So what nnU-Net imports is named here, and installed without what it asks for.
+NNUNET := nnunetv2 dynamic-network-architectures batchgenerators batchgeneratorsv2 acvl-utils blosc2 \
+  certifi charset-normalizer connected-components-3d einops future idna imagecodecs importlib-resources joblib \
+  msgpack narwhals ndindex nibabel numexpr pandas py-cpuinfo requests scikit-learn seaborn six threadpoolctl urllib3
+TORCH_VERSION := $(BIN)/python -c "from importlib.metadata import version; print(version('torch'))"
+
 # torch comes first: with it in place, nothing that follows can bring another build along.
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "SegToolkit needs Python 3.10 or newer, this is " + sys.version.split()[0])'
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) install --quiet -c constraints.txt $(TORCH_INDEX) torch
 	$(PIP) install --quiet -c constraints.txt -e '.[test,lint,docs]'
+	$(TORCH_VERSION) > $(VENV)/torch-version
+	$(PIP) install --quiet -c constraints.txt --no-deps $(NNUNET)
+	test "$$($(TORCH_VERSION))" = "$$(cat $(VENV)/torch-version)" || { echo 'Another torch was installed with nnU-Net.'; exit 1; }
 	touch $@
 
 DEMO_ARGUMENTS = $(if $(IMAGE),--image '$(IMAGE)') $(if $(LABEL),--label '$(LABEL)') $(if $(SLICE),--slice $(SLICE)) $(if $(MODEL),--model '$(MODEL)')
@@ -58,11 +68,13 @@ bench: $(READY) ## our inference against the authors' procedure, and how long th
 	$(BIN)/python Testing/bench_cooperative.py --out bench
 	$(BIN)/python Testing/bench_jobs.py
 	$(BIN)/python Testing/Host/bench_training_panel.py
+	$(BIN)/python Testing/Host/bench_weak_preview.py --out bench
 
 screenshots: $(READY) ## pictures of the panels, into docs/pictures
 	$(BIN)/python Testing/Host/screenshots.py
 	$(BIN)/python Testing/Host/screenshots_training.py
 	$(BIN)/python Testing/Host/screenshots_auto_segment.py
+	$(BIN)/python Testing/Host/screenshots_weak_supervision.py
 
 docs: $(READY) ## build the pages of docs/ into build/site
 	$(BIN)/mkdocs build --strict --quiet --site-dir build/site

@@ -128,11 +128,26 @@ def auto_segment() -> Image.Image:
     return image
 
 
+def weak_supervision() -> Image.Image:
+    """Slices that are ticked or not, and a map that glows where the object is."""
+    image, draw = tile()
+    outlined(draw, ellipse((74, 64), (42, 46)), (30, 46, 92), BODY_RIM, 4)
+    for radius, colour in ((30, (33, 145, 140)), (22, (94, 201, 98)), (13, (253, 231, 37))):
+        draw.polygon(scaled(blob((78, 58), radius, {2: (0.2, -0.7), 3: (0.06, 0.4)})), fill=colour)
+    for y, seen in ((34, True), (64, True), (94, False)):
+        outlined(draw, ellipse((26, y), (13, 13)), BODY, SECOND if seen else (120, 140, 158), 4)
+        mark = [[19, y], [24, y + 6], [33, y - 6]] if seen else [[20, y], [32, y]]
+        colour = (20, 122, 106) if seen else (90, 105, 120)
+        draw.line(scaled(np.array(mark, dtype=float)), fill=colour, width=5 * SCALE, joint="curve")
+    return image
+
+
 ICONS: dict[str, Callable[[], Image.Image]] = {
     "Resources/SegToolkit.png": extension,
     "SegToolkit/Resources/Icons/SegToolkitAutoSegment.png": auto_segment,
     "SegToolkit/Resources/Icons/SegToolkitFewShot.png": few_shot,
     "SegToolkit/Resources/Icons/SegToolkitTraining.png": training,
+    "SegToolkit/Resources/Icons/SegToolkitWeakSupervision.png": weak_supervision,
 }
 
 

@@ -44,7 +44,7 @@ class ModelSession(SessionBase):
     @property
     def workerState(self) -> str:
         """State of the client, "off" while there is none."""
-        return self._clients["worker"].state if self._clients else "off"
+        return self._clients["worker"].state if "worker" in self._clients else "off"
 
     # Files
 

@@ -34,6 +34,7 @@ ICONS = [
     "SegToolkit/Resources/Icons/SegToolkitAutoSegment.png",
     "SegToolkit/Resources/Icons/SegToolkitFewShot.png",
     "SegToolkit/Resources/Icons/SegToolkitTraining.png",
+    "SegToolkit/Resources/Icons/SegToolkitWeakSupervision.png",
 ]
 
 

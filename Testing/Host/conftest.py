@@ -24,6 +24,7 @@ ORDER = (
     "panel",
     "training",
     "autosegment",
+    "weak",
 )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from slicer.i18n import tr as _
 
-from SegToolkitGui.autosegment.ModelCard import duration
+from SegToolkitGui.run.Durations import duration
 
 # Different notes that are shown; the log has all.
 MOST_NOTES = 3

@@ -6,6 +6,8 @@ from html import escape
 
 from slicer.i18n import tr as _
 
+from SegToolkitGui.run.Durations import duration
+
 
 def searched(model: dict) -> str:
     """What the search looks through, in lower case."""
@@ -52,12 +54,3 @@ def timeText(seconds: dict[str, dict[str, float]]) -> str:
         if times:
             devices.append(_("{times} on {device}").format(times=", ".join(times), device=device))
     return "; ".join(devices) or _("not known yet")
-
-
-def duration(seconds: float) -> str:
-    """A duration for a person: "0.4 s", "12 s", "3 min"."""
-    if seconds < 10:
-        return _("{value:.1f} s").format(value=seconds)
-    if seconds < 120:
-        return _("{value:.0f} s").format(value=seconds)
-    return _("{value:.0f} min").format(value=seconds / 60)

@@ -6,9 +6,7 @@ import slicer
 from slicer.i18n import tr as _
 
 from SegToolkitGui.Part import Part
-
-# Of the map; its low values are clearer still, see ColourRamps.
-OPACITY = 0.6
+from SegToolkitGui.scene import Overlay
 
 
 class OverlayPart(Part):
@@ -27,7 +25,7 @@ class OverlayPart(Part):
             combo.clear()
             combo.addItems([_("No overlay"), *(name for _id, name in maps)])
         ids = [nodeId for nodeId, _name in maps]
-        over = _foreground()
+        over = Overlay.shown()
         combo.setCurrentIndex(ids.index(over) + 1 if over in ids else 0)
         combo.setEnabled(not self.panel.runner.busy)
         combo.setVisible(bool(maps))
@@ -44,19 +42,9 @@ class OverlayPart(Part):
         if not self._free() or not 0 <= index <= len(self._shown):
             return
         if index == 0:
-            slicer.util.setSliceViewerLayers(foreground=None)
+            Overlay.hide()
             return
         nodeId = self._shown[index - 1][0]
         results = self.panel.runner.withResults.results
         volumeId = next(one.volumeId for one in results if nodeId in one.mapIds.values())
-        if slicer.mrmlScene.GetNodeByID(volumeId) is not None:
-            slicer.util.setSliceViewerLayers(background=volumeId)
-        slicer.util.setSliceViewerLayers(foreground=nodeId, foregroundOpacity=OPACITY)
-
-
-def _foreground() -> str:
-    """MRML ID of the volume over the image in the first slice view; "" for none."""
-    scene = slicer.mrmlScene
-    if not scene.GetNumberOfNodesByClass("vtkMRMLSliceCompositeNode"):
-        return ""
-    return scene.GetNthNodeByClass(0, "vtkMRMLSliceCompositeNode").GetForegroundVolumeID() or ""
+        Overlay.show(nodeId, volumeId)

@@ -7,9 +7,9 @@ from slicer.i18n import tr as _
 from SegToolkitGui.autosegment import FramesText
 from SegToolkitGui.autosegment.DicomSegPart import DicomSegPart
 from SegToolkitGui.autosegment.FramesRun import FramesRun
-from SegToolkitGui.autosegment.ModelCard import duration
 from SegToolkitGui.autosegment.TableView import TableView
 from SegToolkitGui.Errors import UserError
+from SegToolkitGui.run.Durations import duration
 from SegToolkitGui.run.RunPartBase import RunPartBase
 from SegToolkitGui.run.States import State
 

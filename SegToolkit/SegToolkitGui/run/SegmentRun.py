@@ -85,11 +85,15 @@ class SegmentRun(SceneRun):
         """The frame to segment, from 0: the one that is shown; None for a volume of no sequence."""
         return currentFrame(self._node(volumeId))
 
-    def _exported(self, volumeId: str, frame):
-        """Path of the volume's file, written first if it is not there as it is now."""
+    def _exported(self, volumeId: str, frame, matrix=None):
+        """Path of the volume's file, written first if it is not there as it is now.
+
+        Args:
+            matrix: the place that the file states, as of VolumeExport.
+        """
         node = self._node(volumeId)
         for attempt in range(3):
-            path, export = self._session.exports.pathFor(node, frame)
+            path, export = self._session.exports.pathFor(node, frame, matrix)
             self._names[str(path)] = node.GetName()
             try:
                 while export is not None and not export.step(PIECE_MS):

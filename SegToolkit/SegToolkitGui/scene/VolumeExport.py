@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 from slicer.i18n import tr as _
 from vtk.util.numpy_support import vtk_to_numpy
 
@@ -69,15 +70,20 @@ class VolumeExport(Steps):
 
     The file appears under its name only when it is complete.
 
+    Args:
+        volumeNode, path: what is written where.
+        matrix: index to RAS mm [4, 4] that the file states; None: the volume's local grid.
+
     Raises (from ``step`` too):
         UserError: see ``checkVolume``; "changed" if the volume changes while it is written; "disk".
     """
 
-    def __init__(self, volumeNode, path: Path) -> None:
+    def __init__(self, volumeNode, path: Path, matrix: np.ndarray | None = None) -> None:
         super().__init__()
         checkVolume(volumeNode)
         self.path = Path(path)
         self._node = volumeNode
+        self._matrix = Geometry.ijkToLocal(volumeNode) if matrix is None else matrix
         self._name = volumeNode.GetName()
         self._fingerprint = fingerprint(volumeNode)
 
@@ -103,7 +109,7 @@ class VolumeExport(Steps):
         array = vtk_to_numpy(image.GetPointData().GetScalars())
         data = memoryview(array).cast("B")
         with temporary.open("wb") as stream:
-            stream.write(NrrdFile.header(image.GetDimensions(), array.dtype, Geometry.ijkToLocal(self._node)))
+            stream.write(NrrdFile.header(image.GetDimensions(), array.dtype, self._matrix))
             for start in range(0, len(data), CHUNK_BYTES):
                 stream.write(data[start : start + CHUNK_BYTES])
                 self.fraction = start / len(data)
@@ -129,12 +135,15 @@ class ExportCache:
     def __init__(self, folder: Path) -> None:
         self.folder = Path(folder)
 
-    def pathFor(self, volumeNode, frame: int | None = None) -> tuple[Path, VolumeExport | None]:
+    def pathFor(
+        self, volumeNode, frame: int | None = None, matrix: np.ndarray | None = None
+    ) -> tuple[Path, VolumeExport | None]:
         """Where the file is, and the work still to do (None if the file is as the volume is now).
 
         Args:
             volumeNode: the volume, or the proxy node of a sequence.
             frame: item of the sequence; None is what the node holds now.
+            matrix: as of VolumeExport.
 
         Raises:
             UserError: see ``checkVolume``; "no-frame".
@@ -144,14 +153,15 @@ class ExportCache:
         source = dataNodeOfFrame(volumeNode, frame)
         checkVolume(source)
         key = re.sub(r"[^A-Za-z0-9]", "", volumeNode.GetID()) + ("" if frame is None else f"f{frame}")
-        digest = hashlib.sha256(repr(fingerprint(source)).encode()).hexdigest()[:16]
+        place = None if matrix is None else tuple(matrix.ravel())
+        digest = hashlib.sha256(repr((fingerprint(source), place)).encode()).hexdigest()[:16]
         path = self.folder / f"{key}-{digest}.nrrd"
         if path.exists():
             return path, None
         self.folder.mkdir(parents=True, exist_ok=True)
         for old in self.folder.glob(f"{key}-*.nrrd"):
             self._remove(old)
-        return path, VolumeExport(source, path)
+        return path, VolumeExport(source, path, matrix)
 
     def clear(self) -> None:
         """Remove all files, for example when the scene was closed."""

@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import contextlib
-import json
 from pathlib import Path
 
 import qt
 from slicer.i18n import tr as _
 
 from SegToolkitGui import Paths
+from SegToolkitGui.DatasetFolder import isDataset, namesIn
 from SegToolkitGui.Errors import UserError
 from SegToolkitGui.Part import Part
-from SegToolkitGui.Paths import absolute, isFile
+from SegToolkitGui.Paths import absolute
 from SegToolkitGui.training import SceneCollect
 from SegToolkitGui.training.Texts import progressText
 
 MODALITIES = ("MR", "CT")
 PAUSE_MS = 0  # between two pieces of the collection; the pieces themselves are short
-DESCRIPTION = "dataset.json"
-IMAGE_FOLDERS = ("imagesTr", "imagesUn", "imagesTs")
 
 
 class CollectPart(Part):
@@ -298,24 +296,3 @@ class CollectPart(Part):
         """The panel ends."""
         if self._task is not None:
             self.onCancel()
-
-
-def isDataset(folder: str) -> bool:
-    """Whether the folder holds a data set, to which cases are added."""
-    return bool(folder) and isFile(f"{folder}/{DESCRIPTION}")
-
-
-def namesIn(folder: str) -> set[str]:
-    """Names of cases and patients that a data set has already."""
-    names: set[str] = set()
-    if not isDataset(folder):
-        return names
-    for one in IMAGE_FOLDERS:
-        with contextlib.suppress(OSError):
-            for path in Path(folder, one).iterdir():
-                names.add(path.name.partition(".")[0].rpartition("_")[0])
-    with contextlib.suppress(OSError, ValueError):
-        described = json.loads(Path(folder, DESCRIPTION).read_text(encoding="utf-8"))
-        patients = (described.get("segtoolkit") or {}).get("patients") or {}
-        names |= {str(one) for pair in patients.items() for one in pair}
-    return names

@@ -24,11 +24,12 @@ def test_the_self_tests_pass(panel, tmp_path):
 
 
 def test_every_self_test_runs_in_the_host():
-    # The others run in tests/training and tests/autosegment.
+    # The others run in tests/training, tests/autosegment and tests/weak.
     assert {path.stem for path in FOLDER.glob("*Test.py")} == {
         "SegToolkitAutoSegmentTest",
         "SegToolkitFewShotTest",
         "SegToolkitTrainingTest",
+        "SegToolkitWeakSupervisionTest",
     }
 
 

@@ -1,0 +1,1 @@
+"""The panel SegToolkit: Weak Supervision: tags, maps, masks and their review."""
