@@ -22,7 +22,7 @@ from SegToolkitLib.errors import SegToolkitError
 from SegToolkitLib.events import Reporter
 from SegToolkitLib.models.licence import ensure_accepted
 from SegToolkitLib.models.store import ModelStore
-from SegToolkitLib.sharding import add_shard
+from SegToolkitLib.sharding import Shard, add_shard
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -68,7 +68,12 @@ def add_arguments(parser: ArgumentParser) -> None:
         dest="maps",
         help=f"short for --map {UNCERTAINTY}",
     )
-    parser.add_argument("--table", type=Path, metavar="CSV", help="also write volumes and mean intensities")
+    parser.add_argument(
+        "--table",
+        type=Path,
+        metavar="CSV",
+        help="also write volumes and mean intensities; each --shard has its own: NAME-0-of-4.csv",
+    )
     parser.add_argument(
         "--overlay", type=Path, metavar="PATH", help="also draw each result over its image: PNG or folder"
     )
@@ -148,10 +153,16 @@ def run(
     from SegToolkitLib.device import choose_device
 
     segmenter = method.load(entry.folder, card, choose_device(options.device), options.precision)
-    job = Job(
-        segmenter, card, described, chosen_options, options.overlay, options.table, tuple(options.series)
-    )
+    table = table_of(options.table, options.shard)
+    job = Job(segmenter, card, described, chosen_options, options.overlay, table, tuple(options.series))
     return segment_files(job, items, reporter, options.overwrite)
+
+
+def table_of(table: Path | None, shard: Shard) -> Path | None:
+    """The table of a part of the images: parts must not write into one file, each with its own rows alone."""
+    if table is None or shard.is_whole:
+        return table
+    return table.with_name(f"{table.stem}-{shard.number}-of-{shard.count}{table.suffix}")
 
 
 def _check_overlay(options: Namespace, count: int) -> None:

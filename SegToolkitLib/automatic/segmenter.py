@@ -113,7 +113,8 @@ class AutomaticMethod(Protocol):
         """
 
     def load(self, folder: Path, card: ModelCard, device: torch.device, precision: str) -> AutomaticSegmenter:
-        """Load a model.
+        """Load a model. Its terms are not asked for: that is the caller's part, see
+        :func:`SegToolkitLib.models.licence.ensure_accepted`. Command line, worker and evaluations do it.
 
         Args:
             folder: of the model.

@@ -99,7 +99,7 @@ def cases_to_test(
         test: what is set aside; by default, by the data set.
 
     Raises:
-        SegToolkitError: "no-cases", "trained-on-test", and what ``held_out`` raises.
+        SegToolkitError: "no-cases", "no-label", "trained-on-test", and what ``held_out`` raises.
     """
     if which == HELD_OUT:
         cases = [dataset.case(id) for id in held_out(dataset, model)]
@@ -107,6 +107,11 @@ def cases_to_test(
         cases = list(test(dataset, model))
     else:
         cases = [dataset.case(id.strip()) for id in which.split(",") if id.strip()]
+        bare = next((case.id for case in cases if case.label is None), None)
+        if bare is not None:
+            raise SegToolkitError(
+                "no-label", f"Case {bare} has no label to test against.", "Leave it out of --cases."
+            )
     cases = [case for case in cases if case.label is not None]
     if not cases:
         raise SegToolkitError("no-cases", "There is no labelled case to test on.", "Choose other --cases.")

@@ -23,6 +23,7 @@ import numpy as np
 from filelock import FileLock, Timeout
 
 from SegToolkitLib.atomic import write_text
+from SegToolkitLib.dataset.checksum import digest_of as _digest
 from SegToolkitLib.volume.cache import FileKey, file_key
 
 Arrays = Mapping[str, np.ndarray]
@@ -201,10 +202,3 @@ def _size(place: Path) -> tuple[int, int]:
         return sum(file.stat().st_size for file in place.iterdir()), facts.st_mtime_ns
     except OSError:
         return 0, 0
-
-
-def _digest(stream: Any) -> str:
-    digest = hashlib.sha256()
-    while chunk := stream.read(1 << 20):
-        digest.update(chunk)
-    return digest.hexdigest()

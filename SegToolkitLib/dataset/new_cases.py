@@ -48,6 +48,7 @@ class NewCase:
         patient: whose image it is, where a patient may have several.
         channels: registered images by the data set's names of its channels, where it has several; ``image``
             is then the first of them, whose grid is the case's.
+        tags: slice -> whether the object is visible in it, see :mod:`slice_tags`.
     """
 
     id: str
@@ -56,6 +57,7 @@ class NewCase:
     structures: Mapping[int, Structure] = field(default_factory=dict)
     patient: str | None = None
     channels: Mapping[str, Volume | Path] = field(default_factory=dict)
+    tags: Mapping[int, bool] = field(default_factory=dict)
 
 
 def case_id(text: str) -> str:

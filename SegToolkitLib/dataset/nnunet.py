@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,9 @@ OWN_FIELDS = (
     "licence",
 )
 
+HOW_CASES = 'Each case needs {"images": [file of each channel], "label": file}.'
+HOW_LABELS = 'They give each name a whole number: {"background": 0, "liver": 1}.'
+
 # Image of each channel, and label, of each case, by id; no label where a case is kept without one on purpose.
 Listing = dict[str, tuple[tuple[Path, ...], Path | None]]
 
@@ -49,23 +53,31 @@ def from_nnunet(values: Mapping[str, Any], name: str, channel: int = 0) -> Datas
         channel: which channel methods take that look at one image, by number.
 
     Raises:
-        SegToolkitError: a channel that does not exist; labels made of regions (lists of values),
-            which have no single value per voxel.
+        SegToolkitError: "channel": one that does not exist; "channel-names"; "region-labels": labels made of
+            regions (lists of values), which have no single value per voxel; "label-values": no whole numbers;
+            "listing": the list of cases is none.
 
     Source: documentation/dataset_format.md of nnU-Net v2.
     """
-    channels = {str(key): str(value) for key, value in dict(values["channel_names"]).items()}
+    channels = _channel_names(values["channel_names"], name)
     if str(channel) not in channels:
         raise SegToolkitError(
             "channel", f"{name} has no channel {channel}.", f"It has {', '.join(channels) or 'none'}."
         )
-    labels = dict(values.get("labels", {"background": 0}))
+    labels = values.get("labels", {"background": 0})
+    if not isinstance(labels, Mapping):
+        raise SegToolkitError("label-values", f"'labels' of {name} are {labels!r}.", HOW_LABELS)
     regions = [label for label, value in labels.items() if isinstance(value, list)]
     if regions:
         raise SegToolkitError(
             "region-labels",
             f"{name} describes labels as regions of several values: {', '.join(regions)}.",
             "Give each structure one value in 'labels'.",
+        )
+    listed = values.get("dataset", {})
+    if not isinstance(listed, Mapping) or not all(isinstance(one, Mapping) for one in listed.values()):
+        raise SegToolkitError(
+            "listing", f"The list of cases ('dataset') in dataset.json of {name} is wrong.", HOW_CASES
         )
     ending = str(values["file_ending"])
     licence = values.get("licence", values.get("license"))
@@ -78,7 +90,7 @@ def from_nnunet(values: Mapping[str, Any], name: str, channel: int = 0) -> Datas
             "modality": "CT" if channels[str(channel)].upper() == "CT" else "MR",
             # "ignore" is nnU-Net's mark for voxels that nobody labelled, not a structure; its value
             # still has to be known, because it occurs in the files.
-            "labels": {label: int(value) for label, value in labels.items()},
+            "labels": {label: _value(value, label, name) for label, value in labels.items()},
             "image_pattern": f"{IMAGES}/{{id}}_{{channel}}{ending}",
             "label_pattern": f"{LABELS}/{{id}}{ending}",
             "test_image_pattern": f"{TEST_IMAGES}/{{id}}_{{channel}}{ending}",
@@ -90,6 +102,32 @@ def from_nnunet(values: Mapping[str, Any], name: str, channel: int = 0) -> Datas
             **own,
         },
         f"dataset.json of {name}",
+    )
+
+
+def _channel_names(names: Any, dataset: str) -> dict[str, str]:
+    """Name by number, both as text."""
+    if not isinstance(names, Mapping) or not all(str(key).isdecimal() for key in names):
+        raise SegToolkitError(
+            "channel-names",
+            f"'channel_names' of {dataset} are {names!r}.",
+            'They give each number from 0 a name: {"0": "T2", "1": "ADC"}.',
+        )
+    return {str(key): str(value) for key, value in names.items()}
+
+
+def _value(value: Any, label: str, dataset: str) -> int:
+    """The value of a label; a fraction is no label of anything, and must not become another one's."""
+    if isinstance(value, (int, float, str)) and not isinstance(value, bool):
+        with suppress(ValueError, OverflowError):
+            whole = int(value)
+            if whole == float(value):
+                return whole
+    hint = HOW_LABELS
+    if str(label).isdecimal() and isinstance(value, str):
+        hint = f"{hint} Numbers and names seem to have changed places, as nnU-Net's first version had them."
+    raise SegToolkitError(
+        "label-values", f"The value of {label!r} in 'labels' of {dataset} is {value!r}.", hint
     )
 
 
@@ -128,7 +166,7 @@ def listing_of(values: Mapping[str, Any], folder: Path) -> Listing | None:
         raise SegToolkitError(
             "listing",
             f"The list of cases ('dataset') in dataset.json of {folder} is wrong ({error!r}).",
-            'Each case needs {"images": [file of each channel], "label": file}.',
+            HOW_CASES,
         ) from error
     return found
 

@@ -3,7 +3,7 @@
 dataset.json lists each case with its files ("dataset"), as nnU-Net allows, so that replacing this one file
 adds the cases: before, their files are nobody's; after, the cases are there. New files are written into a
 hidden folder beside the others first, where a full disk or a kill leaves nothing but what the next addition
-takes away.
+takes away. Tags of slices go into tags.csv right before; where that was all, the next addition puts it back.
 """
 
 from __future__ import annotations
@@ -21,12 +21,13 @@ import numpy as np
 import SimpleITK as sitk
 from filelock import FileLock, Timeout
 
-from SegToolkitLib.atomic import sync_folder, write_json
+from SegToolkitLib.atomic import sync_folder, write_json, write_text
 from SegToolkitLib.dataset.dataset import Progress
 from SegToolkitLib.dataset.description import FILE_NAME, DatasetDescription
 from SegToolkitLib.dataset.new_cases import NewCase, check_id, check_structures, read_images, read_mask
 from SegToolkitLib.dataset.nnunet import IMAGES, LABELS, UNLABELLED
 from SegToolkitLib.dataset.nnunet_contents import Contents
+from SegToolkitLib.dataset.slice_tags import TAGS_FILE, check_tags, with_cases
 from SegToolkitLib.errors import SegToolkitError
 from SegToolkitLib.validation import read_json
 from SegToolkitLib.volume import Grid, Volume, write_volume
@@ -35,6 +36,7 @@ Mode = Literal["create", "append", "either"]
 
 STAGING = ".adding-"
 PLAN = "plan.json"
+EARLIER_TAGS = "earlier-tags.csv"
 LOCK = ".segtoolkit.lock"
 LOCK_SECONDS = 30.0
 # Directions and origins are 32-bit floats in a NIfTI file; more than this part of a voxel is not rounding.
@@ -73,7 +75,8 @@ def add_cases(
     Raises:
         SegToolkitError: "dataset-exists", "no-dataset", "other-layout", "several-channels",
             "modality-differs", "case-exists", "bad-case-id", "dataset-busy", "write-failed",
-            "geometry-lost", and what ``new_cases`` and reading raise. The folder is then as it was before.
+            "geometry-lost", "bad-tags", "tags-exist" (tags of no data set lie there), and what ``new_cases``
+            and reading raise. The folder is then as it was before.
     """
     place = Path(folder)
     new = not (place / FILE_NAME).is_file()
@@ -127,8 +130,10 @@ def _add(
                     f"{target} exists, but no case of the data set has it.",
                     "Move the file away, or give the case another name.",
                 )
+        tags = _staged_tags(staging, folder, cases)
         # From here on the named files are ours, to finish or to take away.
-        write_json(staging / PLAN, {"files": [target.relative_to(folder).as_posix() for _, target in moves]})
+        names = [target.relative_to(folder).as_posix() for _, target in moves]
+        write_json(staging / PLAN, {"files": names, "tags": tags})
         for name in (IMAGES, LABELS):
             (folder / name).mkdir(exist_ok=True)
         for source, target in moves:
@@ -136,6 +141,8 @@ def _add(
             source.replace(target)
         for parent in {target.parent for _, target in moves}:
             sync_folder(parent)
+        if tags:
+            (staging / TAGS_FILE).replace(folder / TAGS_FILE)
         write_json(folder / FILE_NAME, contents.values())
     except BaseException:
         with suppress(OSError, SegToolkitError):
@@ -157,7 +164,11 @@ def sweep(folder: Path) -> None:
     for staging in leftovers:
         plan = staging / PLAN
         if plan.is_file():
-            for name in map(str, read_json(plan).get("files", ())):
+            facts = read_json(plan)
+            names = list(map(str, facts.get("files", ())))
+            if facts.get("tags") and not any(folder / name in known for name in names):
+                _put_back_tags(staging, folder)
+            for name in names:
                 target = folder / name
                 # The plan is data like any other: nothing outside these folders, and no link out of them.
                 if OUR_FILES.fullmatch(name) and target not in known and not target.is_symlink():
@@ -170,6 +181,7 @@ def _stage(
 ) -> list[tuple[Path, Path]]:
     """Write the files of a case into the hidden folder; return where each is and where it belongs."""
     images = read_images(case, contents.channels, resample=resample)
+    check_tags(case.id, case.tags, images[0].grid)
     files: list[tuple[Volume, str]] = []
     if case.mask is not None:
         # The label goes first: who reads folders alone never finds an image that lacks its label.
@@ -179,6 +191,35 @@ def _stage(
         write_volume(volume, staging / name)
         _check_place(staging / name, volume.grid, case.id)
     return [(staging / name, folder / name) for _, name in files]
+
+
+def _staged_tags(staging: Path, folder: Path, cases: Sequence[NewCase]) -> bool:
+    """Write tags.csv as it will be into the hidden folder, with a copy of what it is; False without tags."""
+    tags = {case.id: case.tags for case in cases if case.tags}
+    if not tags:
+        return False
+    file = folder / TAGS_FILE
+    if file.is_file() and not (folder / FILE_NAME).is_file():
+        raise SegToolkitError(
+            "tags-exist",
+            f"{file} exists, but there is no data set.",
+            "Move it away, or choose another folder.",
+        )
+    text = with_cases(file, tags)
+    if file.is_file():
+        shutil.copyfile(file, staging / EARLIER_TAGS)
+    write_text(staging / TAGS_FILE, text)
+    return True
+
+
+def _put_back_tags(staging: Path, folder: Path) -> None:
+    """Undo the change of tags.csv by an addition that came to nothing."""
+    if (staging / TAGS_FILE).is_file():
+        return  # it was not put in place yet
+    if (staging / EARLIER_TAGS).is_file():
+        (staging / EARLIER_TAGS).replace(folder / TAGS_FILE)
+    else:
+        (folder / TAGS_FILE).unlink(missing_ok=True)
 
 
 def _check_place(path: Path, grid: Grid, id: str) -> None:

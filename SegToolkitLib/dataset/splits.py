@@ -57,9 +57,8 @@ def make_splits(dataset: Dataset, folds: int = 5, seed: int = 0) -> list[Split]:
             f"The cases of {len(groups)} patient{'s' * (len(groups) != 1)} cannot be cut into {folds} folds.",
             f"{mend}, or train on all: data.fold null (--fold none).",
         )
-    # A hash instead of a generator of random numbers: it never changes with a library's version. Large
-    # groups go first, which keeps the folds even.
-    order = sorted(groups, key=lambda one: (-groups[one], _shuffled(seed, one)))
+    # Large groups go first, which keeps the folds even.
+    order = sorted(groups, key=lambda one: (-groups[one], shuffled(seed, one)))
     sizes, fold_of = [0] * folds, {}
     for patient in order:
         fold = sizes.index(min(sizes))
@@ -75,6 +74,50 @@ def make_splits(dataset: Dataset, folds: int = 5, seed: int = 0) -> list[Split]:
         )
         for fold in range(folds)
     ]
+
+
+def split_of(
+    dataset: Dataset, fold: int | None, folds: int | None = None, *, without_labels: bool = False
+) -> Split:
+    """The cases of a run's fold: of splits.json where there is one, else cut anew, patient by patient.
+
+    Args:
+        dataset: of the run.
+        fold: from 0; None trains on all cases and validates on none.
+        folds: how many to cut; None takes what the data set says. There are never more than patients that
+            can be validated on: those with a labelled case.
+        without_labels: where no case has a label, any patient can be validated on.
+
+    Raises:
+        SegToolkitError: "fold": there is no such fold; "folds", "splits".
+    """
+    if fold is None:
+        return Split(tuple(dataset.ids), ())
+    splits = read_splits(dataset)
+    if splits is None:
+        scored = [case for case in dataset.cases if case.label is not None]
+        if not scored and without_labels:
+            scored = list(dataset.cases)
+        patients = {dataset.patients[case.id] for case in scored}
+        # A fold needs a patient of its own to validate on; few patients make few folds.
+        most = folds or dataset.fold_count or dataset.description.folds
+        splits = make_splits(dataset, max(2, min(most, len(patients))))
+    return fold_of(splits, fold)
+
+
+def fold_of(splits: Sequence[Split], fold: int) -> Split:
+    """One of these folds.
+
+    Raises:
+        SegToolkitError: "fold": there is no such fold.
+    """
+    if fold >= len(splits):
+        raise SegToolkitError(
+            "fold",
+            f"There is no fold {fold}.",
+            f"The folds are numbered 0 to {len(splits) - 1}; null (--fold none) trains on all.",
+        )
+    return splits[fold]
 
 
 def write_splits(dataset: Dataset, splits: Sequence[Split], *, overwrite: bool = False) -> Path:
@@ -201,8 +244,10 @@ def _sides(split: Split) -> dict[str, tuple[str, ...]]:
     return {"train": split.train, "val": split.val}
 
 
-def _shuffled(seed: int, patient: str) -> bytes:
-    return hashlib.sha256(f"{seed}:{patient}".encode()).digest()
+def shuffled(seed: int, id: str) -> bytes:
+    """A key to sort cases or patients by, in an order that is drawn: the same on every machine."""
+    # A hash instead of a generator of random numbers: it never changes with a library's version.
+    return hashlib.sha256(f"{seed}:{id}".encode()).digest()
 
 
 def _write(path: Path, folds: list[dict[str, list[str]]]) -> None:

@@ -18,6 +18,8 @@ from SegToolkitLib.evaluation.summary import Mean, mean_of
 from SegToolkitLib.evaluation.tables import write_csv, write_results
 
 DIGITS = 3
+# In tables for people, where there is no number.
+NONE = "-"
 
 
 @dataclass(frozen=True)
@@ -103,7 +105,9 @@ def mean_dice(results: Iterable[VolumeResult], measure: str = "dsc") -> float:
     return mean_of([mean_of(values).mean for values in by_organ.values()]).mean
 
 
-def write_robustness(out: Path, results: Sequence[VolumeResult], about: Mapping[str, Any]) -> list[str]:
+def write_robustness(
+    out: Path, results: Sequence[VolumeResult], about: Mapping[str, Any], notes: Sequence[str] = ()
+) -> list[str]:
     """Write the tables.
 
     * ``<run>/<variant>/<set>.csv`` lists the Dice of each volume, ``<set>_summary.csv`` mean and deviation.
@@ -114,6 +118,7 @@ def write_robustness(out: Path, results: Sequence[VolumeResult], about: Mapping[
         out: folder.
         results: of all models and sets; at least one.
         about: what else results.json says.
+        notes: sentences on how far the shares of unlike slices hold.
 
     Returns:
         The overview as lines for a person.
@@ -135,12 +140,14 @@ def write_robustness(out: Path, results: Sequence[VolumeResult], about: Mapping[
     sets = list(dict.fromkeys(one.set for one in results))
     several = any(row.runs > 1 for row in rows)
     write_csv(out / "table.csv", [_record(row, sets, several) for row in rows])
-    lines = _markdown(rows, sets)
+    lines = _markdown(rows, sets, notes)
+    lines += _without_value(results)
     write_text(out / "table.md", "\n".join(lines) + "\n")
     write_results(
         out / "results.json",
         {
             **about,
+            "notes": list(notes),
             "dice_percent": {f"{row.name}, {row.variant}": _percent(row) for row in rows},
             "nsd_percent": {
                 f"{row.name}, {row.variant}": {
@@ -192,7 +199,7 @@ def _percent(row: Row) -> dict[str, float]:
     return percent | {"average": round(100 * row.average, 2)}
 
 
-def _markdown(rows: Sequence[Row], sets: Sequence[str]) -> list[str]:
+def _markdown(rows: Sequence[Row], sets: Sequence[str], notes: Sequence[str]) -> list[str]:
     several = any(row.runs > 1 for row in rows)
     lines = [
         "Dice: mean over structures of the mean over volumes"
@@ -208,7 +215,7 @@ def _markdown(rows: Sequence[Row], sets: Sequence[str]) -> list[str]:
                 row.variant,
                 *([str(row.runs)] if several else []),
                 *(_cell(row.dice.get(chosen), row.runs) for chosen in sets),
-                f"{row.average:.{DIGITS}f}",
+                _number(row.average),
             ]
             for row in rows
         ],
@@ -222,18 +229,43 @@ def _markdown(rows: Sequence[Row], sets: Sequence[str]) -> list[str]:
                 [
                     row.name,
                     row.variant,
-                    *(f"{100 * row.unlike.get(chosen, math.nan):.0f} %" for chosen in sets),
+                    *(_share(row.unlike.get(chosen)) for chosen in sets),
                 ]
                 for row in told
             ],
         )
+        lines += [line for note in notes for line in ("", note)]
     return lines
+
+
+def _without_value(results: Sequence[VolumeResult]) -> list[str]:
+    """Why means rest on fewer numbers than there are volumes, and cells may have none."""
+    values = [score.dsc for one in results for score in one.scores]
+    none = sum(math.isnan(value) for value in values)
+    if not none:
+        return []
+    text = (
+        f"{none} of {len(values)} Dice values (one a structure, volume and model) are none, as neither the"
+        f" label nor the result has the structure; means leave them out, and {NONE} stands where nothing is"
+        " left."
+    )
+    return ["", text]
 
 
 def _cell(mean: Mean | None, runs: int) -> str:
     if mean is None:
         return ""
-    return f"{mean.mean:.{DIGITS}f}" + (f" ± {mean.std:.{DIGITS}f}" if runs > 1 else "")
+    if math.isnan(mean.mean):
+        return NONE
+    return _number(mean.mean) + (f" ± {mean.std:.{DIGITS}f}" if runs > 1 else "")
+
+
+def _number(value: float) -> str:
+    return NONE if math.isnan(value) else f"{value:.{DIGITS}f}"
+
+
+def _share(value: float | None) -> str:
+    return NONE if value is None else f"{100 * value:.0f} %"
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:

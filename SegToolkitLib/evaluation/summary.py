@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -88,6 +89,13 @@ def told(table: Mapping[str, Any]) -> list[str]:
     if "over_folds" in table["dsc"]:
         lines.append(_line("mean over folds", [table[measure]["over_folds"] for measure in MEASURES]))
         lines.append(_line("deviation over folds", [table[m]["over_folds"] for m in MEASURES], "std"))
+    none = [
+        organ
+        for organ in table["dsc"]["organs"]
+        if any(math.isnan(table[measure]["organs"][organ]["mean"]) for measure in MEASURES)
+    ]
+    if none:
+        lines.append(f"- stands where no case has a value: {len(none)} structures ({', '.join(none)}).")
     return lines
 
 
@@ -101,5 +109,11 @@ def _grouped(
 
 
 def _line(title: str, means: Sequence[Mapping[str, Any]], what: str = "mean") -> str:
-    dsc, nsd, hd95, assd = (mean[what] for mean in means)
-    return f"{title:24} {dsc:7.4f} {nsd:7.4f} {hd95:8.2f} {assd:8.2f}"
+    forms = ("7.4f", "7.4f", "8.2f", "8.2f")
+    cells = [_cell(mean[what], form) for mean, form in zip(means, forms, strict=True)]
+    return f"{title:24} {' '.join(cells)}"
+
+
+def _cell(value: float, form: str) -> str:
+    """A number, or a dash as wide."""
+    return f"{'-':>{form[0]}}" if math.isnan(value) else f"{value:{form}}"

@@ -1,4 +1,4 @@
 """Trained models: a folder with a card (model.json) and its weights (safetensors), and where they are kept.
 
-Only ``folder`` and ``foreign`` import torch: a window may list models without it.
+Only ``folder``, ``foreign`` and ``state`` import torch: a window may list models without it.
 """

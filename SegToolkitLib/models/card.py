@@ -207,6 +207,20 @@ def read_card(folder: str | os.PathLike[str]) -> ModelCard:
     return card
 
 
+def read_card_of(folder: str | os.PathLike[str], method: str) -> ModelCard:
+    """Read the card of a model of this method.
+
+    Raises:
+        SegToolkitError: "other-method", or as :func:`read_card`.
+    """
+    card = read_card(folder)
+    if card.method != method:
+        raise SegToolkitError(
+            "other-method", f"{card.name} is a model of {card.method}, not {method}.", "Choose another."
+        )
+    return card
+
+
 def parse(kind: type[Parsed], values: Mapping[str, Any], source: str) -> Parsed:
     """Build a card, or a part of one, from plain values; ``source`` names their place in the sentences.
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from urllib.request import urlopen
 
 from SegToolkitLib.atomic import replacing
+from SegToolkitLib.dataset.checksum import sha256_of
 from SegToolkitLib.errors import SegToolkitError
 
 CHUNK = 1 << 20
@@ -43,7 +44,7 @@ def download(
             then; "write-failed".
     """
     target = Path(folder) / url.rsplit("/", 1)[-1]
-    if target.is_file() and _sha256(target).startswith(sha256_prefix):
+    if target.is_file() and sha256_of(target).startswith(sha256_prefix):
         return target
     digest = hashlib.sha256()
     with replacing(target) as temporary:
@@ -77,11 +78,3 @@ def _received(url: str, by_hand: str) -> Iterator[tuple[bytes, int]]:
         raise SegToolkitError(
             "download-failed", f"{url} could not be downloaded ({error or type(error).__name__}).", by_hand
         ) from error
-
-
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest()

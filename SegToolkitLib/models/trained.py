@@ -1,4 +1,4 @@
-"""What the cards of all methods say alike of the data a model was trained on."""
+"""What the cards of all methods say alike of a training and its data."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from collections.abc import Mapping, Sequence
 
 from SegToolkitLib.anatomy import label_of
 from SegToolkitLib.dataset.description import DatasetDescription
-from SegToolkitLib.models.card import Label, Licence, TrainedOn
+from SegToolkitLib.models.card import Label, Licence, TrainedOn, Training
+from SegToolkitLib.training.run_folder import provenance
+from SegToolkitLib.training.settings import TrainingSettings
 
 NOT_STATED = "not stated"
 LONGEST_NAME = 64
@@ -46,6 +48,23 @@ def trained_on(description: DatasetDescription, cases: Sequence[str]) -> Trained
         count=len(cases),
         licence=description.licence.name if description.licence else NOT_STATED,
         citation=description.citation or "",
+    )
+
+
+def training_of(command: str, settings: TrainingSettings, checksums: Mapping[str, str]) -> Training:
+    """How a model was made, so that it can be made again.
+
+    Args:
+        command: that started the run.
+        settings: of the run.
+        checksums: SHA-256 of the files that it has read.
+    """
+    return Training(
+        command=command,
+        seed=settings.seed,
+        steps=settings.total_steps,
+        provenance={**provenance(), "data_sha256": checksums},
+        settings=settings.model_dump(mode="json"),
     )
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from SegToolkitLib.dataset.checksum import sha256_of
 from SegToolkitLib.errors import SegToolkitError
 from SegToolkitLib.training.method import Place, TrainingMethod
 from SegToolkitLib.training.run_folder import RunFolder
@@ -69,7 +69,8 @@ def stored_start(run: RunFolder, given: Start, method: TrainingMethod, begun: bo
         begun: the run has checkpoints, so files that it began with are not needed any more.
 
     Raises:
-        SegToolkitError: "settings-fixed": a file is given that the run was started without;
+        SegToolkitError: "settings-fixed": a file is given that the run was started without, or another data
+            set without the folder of its volumes, where the run has one;
             "place-changed": a file is another one than at the start.
     """
     import torch
@@ -77,6 +78,7 @@ def stored_start(run: RunFolder, given: Start, method: TrainingMethod, begun: bo
     kept = run.settings().get("start")
     if not kept:
         return given  # a run from before starts were kept
+    _check_data(run, kept, given)
     places, checksums = _kept_places(kept, method)
     for name in given.places:
         if place_named(name, method).kind == "file" and name not in places:
@@ -98,6 +100,21 @@ def stored_start(run: RunFolder, given: Start, method: TrainingMethod, begun: bo
         places=places,
         name=kept["name"],
         command=kept["command"],
+    )
+
+
+def _check_data(run: RunFolder, kept: dict[str, Any], given: Start) -> None:
+    """Another description must not be read with the folder of the old one's volumes."""
+    if given.dataset is None or given.data is not None or not kept.get("data"):
+        return
+    if _absolute(given.dataset) == kept.get("dataset"):
+        return
+    raise SegToolkitError(
+        "settings-fixed",
+        f"The run {run.path} reads the volumes in {kept['data']} (--data), which {kept['dataset']} describes;"
+        f" {given.dataset} was given without a folder.",
+        "A run is bound to the volumes that it began with. Resume it without --dataset, or give --data, too,"
+        " if they were moved.",
     )
 
 
@@ -173,15 +190,11 @@ def _absolute(path: str | Path | None) -> str | None:
 
 def _checksum(file: Path) -> str:
     try:
-        with file.open("rb") as handle:
-            digest = hashlib.sha256()
-            while block := handle.read(2**20):
-                digest.update(block)
+        return sha256_of(file)
     except OSError as error:
         raise SegToolkitError(
             "unreadable", f"{file} could not be read: {error.strerror or error}.", "Check the path."
         ) from error
-    return digest.hexdigest()
 
 
 def _check_unchanged(name: str, file: Path, sha256: str) -> None:

@@ -12,9 +12,10 @@ from SegToolkitGui.autosegment.VolumeCurve import VolumeCurve
 from SegToolkitGui.Errors import UserError
 from SegToolkitGui.run.States import State
 from SegToolkitGui.scene import Placement, TableNodes
+from SegToolkitGui.scene.FrameEdits import FrameEdits
 from SegToolkitGui.scene.FrameSequence import FrameSequence
 from SegToolkitGui.scene.ResultImport import OutputChoice, ResultImport
-from SegToolkitGui.scene.SequenceFrames import dataNodeOfFrame, frameCount
+from SegToolkitGui.scene.SequenceFrames import browserOf, dataNodeOfFrame, frameCount
 
 # Failures after which no further frame can be segmented, besides those of every volume.
 LOST = ("input-gone", "no-frame", "output-deleted", "volume-deleted")
@@ -43,6 +44,7 @@ class FramesRun(AutoSegmentRun):
         self.heartNotes: list[str] = []
         self.heartTableId = ""
         self._segments = FrameSequence(keepEdits=True)
+        self._edits = FrameEdits()
         self._maps: dict[str, FrameSequence] = {}
 
     def _work(self):
@@ -117,6 +119,8 @@ class FramesRun(AutoSegmentRun):
         frame = self._frame
         try:
             made = self._segments.put(volume, frame, segmentation)
+            value = browserOf(volume).GetMasterSequenceNode().GetNthIndexValue(frame)
+            self._edits.note(self._segments.sequenceId, self._segments.proxyId, value)
             for name, node in maps.items():
                 made += self._maps.setdefault(name, FrameSequence(keepEdits=False)).put(volume, frame, node)
         except UserError:
@@ -128,9 +132,9 @@ class FramesRun(AutoSegmentRun):
         return made
 
     def _made(self, nodes: list) -> None:
-        """These nodes go when the run is undone."""
+        """These nodes go when the run is undone, unless a person has corrected a frame."""
         if self._undoStack is not None:
-            self._undoStack.finish(None, nodes)
+            self._undoStack.finish(None, nodes, self._edits)
 
     # After the last frame
 

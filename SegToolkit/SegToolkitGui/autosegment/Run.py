@@ -16,8 +16,8 @@ from SegToolkitGui.Errors import UserError
 from SegToolkitGui.run.SceneWatch import SceneWatch
 from SegToolkitGui.run.SegmentRun import SegmentRun
 from SegToolkitGui.run.States import State
-from SegToolkitGui.scene import ColourRamps, DicomDatabase, LabelLayers
-from SegToolkitGui.scene.ResultImport import OutputChoice, ResultImport
+from SegToolkitGui.scene import ColourRamps, DicomDatabase
+from SegToolkitGui.scene.ResultImport import ResultImport, withoutEmpty
 from SegToolkitGui.scene.SequenceFrames import currentFrame
 from SegToolkitGui.scene.ValueMap import ValueMapImport
 
@@ -195,7 +195,7 @@ class AutoSegmentRun(SegmentRun):
     def _imported(self, volumeId: str, outputs: dict):
         volume = self._node(volumeId)
         choice = self._output(self.settings.outputMode, volume, self._titleOf(volume))
-        work = ResultImport(_shown(outputs, choice), volume, choice, appearance(outputs["structures"]))
+        work = ResultImport(withoutEmpty(outputs, choice), volume, choice, appearance(outputs["structures"]))
         extras = self._mapImports(outputs["maps"], volume)
         made = yield from self._brought(work, choice, list(extras.values()))
         node = work.segmentationNode  # None where nothing was found and it would have been a new one
@@ -259,13 +259,3 @@ class AutoSegmentRun(SegmentRun):
 def appearance(structures: list[dict]) -> dict[str, dict]:
     """Colour and codes of an answer's structures, by their names."""
     return {one["name"]: {"colour": one["colour"], "terminology": one["terminology"]} for one in structures}
-
-
-def _shown(outputs: dict, choice: OutputChoice) -> dict:
-    """The answer with the structures that become segments: those that were found, and those that stand in the
-    segmentation already, which would keep an older result otherwise."""
-    present = set()
-    if choice.segmentationNode is not None and choice.mode == "replace":
-        present = set(LabelLayers.idsByName(choice.segmentationNode.GetSegmentation()))
-    shown = [one for one in outputs["structures"] if one["voxels"] or one["name"] in present]
-    return {**outputs, "structures": shown}

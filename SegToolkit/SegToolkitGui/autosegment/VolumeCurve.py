@@ -26,6 +26,7 @@ class VolumeCurve:
         colours: organ -> red, green, blue from 0 to 1.
         terminology: organ -> Slicer's string of codes.
         tableId, chartId: MRML IDs, "" before the first frame.
+        seriesIds: of the lines of the chart.
     """
 
     frames: int
@@ -34,6 +35,7 @@ class VolumeCurve:
     terminology: dict[str, str] = field(default_factory=dict)
     tableId: str = ""
     chartId: str = ""
+    seriesIds: list[str] = field(default_factory=list)
 
     def put(self, frame: int, outputs: dict) -> None:
         """Take over what the worker found in a frame, from 0."""
@@ -53,12 +55,22 @@ class VolumeCurve:
             TableNodes.fill(table, self._columns(volumeNode))
             self._setRange(scene.GetNodeByID(self.chartId))
             return []
+        self._removeChart()  # of a table that was deleted meanwhile
         name = _("{name} volume curve").format(name=volumeNode.GetName())
         table = TableNodes.makeTable(name, self._columns(volumeNode), _("Volumes by frame, by SegToolkit"))
         Placement.underSamePatient(table, volumeNode)
         chart, series = self._chart(table, volumeNode)
         self.tableId, self.chartId = table.GetID(), chart.GetID()
+        self.seriesIds = [one.GetID() for one in series]
         return [table, chart, *series]
+
+    def _removeChart(self) -> None:
+        """A chart without its table shows nothing, and the next one would stand beside it."""
+        for nodeId in (self.chartId, *self.seriesIds):
+            node = slicer.mrmlScene.GetNodeByID(nodeId) if nodeId else None
+            if node is not None:
+                slicer.mrmlScene.RemoveNode(node)
+        self.chartId, self.seriesIds = "", []
 
     def _columns(self, volumeNode) -> list[TableNodes.Column]:
         title, values = indexValues(volumeNode)

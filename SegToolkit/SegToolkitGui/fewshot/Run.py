@@ -12,7 +12,7 @@ from SegToolkitGui.fewshot.Session import FewShotSession
 from SegToolkitGui.fewshot.Supports import SupportExample, appearanceOf
 from SegToolkitGui.run.SegmentRun import SegmentRun
 from SegToolkitGui.scene import MaskExport
-from SegToolkitGui.scene.ResultImport import OutputChoice, ResultImport
+from SegToolkitGui.scene.ResultImport import OutputChoice, ResultImport, withoutEmpty
 from SegToolkitGui.scene.ValueMap import ValueMapImport
 
 
@@ -21,7 +21,9 @@ class QueryResult:
     """What came out for one volume.
 
     Attributes:
-        volumeId, segmentationId: MRML IDs; segmentIds: structure name -> segment ID.
+        volumeId, segmentationId: MRML IDs; the latter is "" where nothing was found and no segmentation made.
+        segmentIds: structure name -> segment ID, of those that were found.
+        missing: structures that were asked for and not found.
         confidenceId: MRML ID of the confidence volume, or "".
         axis, nextSlice: slice axis, and the slice that is best outlined next (or None).
         nextConfidence: how sure that slice is, 0 to 1.
@@ -32,6 +34,7 @@ class QueryResult:
     volumeId: str
     segmentationId: str = ""
     segmentIds: dict[str, str] = field(default_factory=dict)
+    missing: tuple[str, ...] = ()
     confidenceId: str = ""
     axis: int = 2
     nextSlice: int | None = None
@@ -121,17 +124,21 @@ class FewShotRun(SegmentRun):
         if settings.slices is not None and not settings.preview:
             covered = (outputs["axis"], *settings.slices)
         choice = self._choice(volume)
-        work = ResultImport(outputs, volume, choice, appearanceOf(settings.supports), covered=covered)
+        shown = withoutEmpty(outputs, choice)
+        work = ResultImport(shown, volume, choice, appearanceOf(settings.supports), covered=covered)
         extras = []
         if settings.confidence and outputs.get("confidence"):
             name = _("{name} confidence").format(name=volume.GetName())
             extras.append(ValueMapImport(Path(outputs["confidence"]), volume, name))
         made = yield from self._brought(work, choice, extras)
         self._keep(work, made)
+        node = work.segmentationNode
+        found = {one["name"] for one in outputs["structures"] if one["voxels"]}
         result = QueryResult(
             volumeId=volumeId,
-            segmentationId=work.segmentationNode.GetID(),
-            segmentIds=dict(work.segmentIds),
+            segmentationId=node.GetID() if node is not None else "",
+            segmentIds={name: one for name, one in work.segmentIds.items() if name in found},
+            missing=tuple(one["name"] for one in outputs["structures"] if one["name"] not in found),
             confidenceId=made[0].GetID() if made else "",
             axis=outputs["axis"],
             nextSlice=outputs["next_slice"],

@@ -85,14 +85,36 @@ class RunPart(RunPartBase):
 
     def _summary(self, run: FewShotRun) -> str:
         found = sorted({name for result in run.results for name in result.segmentIds})
+        missing = self._missing(run)
         if not found:
             return _("Nothing was found that looks like the outlines.")
         if run.settings.preview:
-            return _("Preview of slice {index}: {names} ({seconds:.1f} s).").format(
+            text = _("Preview of slice {index}: {names} ({seconds:.1f} s).").format(
                 index=run.settings.previewSlice, names=", ".join(found), seconds=run.seconds
             )
+            return text + missing
         if len(run.results) > 1:
-            return _("{count} volumes: {names} ({seconds:.1f} s).").format(
+            text = _("{count} volumes: {names} ({seconds:.1f} s).").format(
                 count=len(run.results), names=", ".join(found), seconds=run.seconds
             )
-        return _("Found {names} ({seconds:.1f} s).").format(names=", ".join(found), seconds=run.seconds)
+            return text + missing
+        text = _("Found {names} ({seconds:.1f} s).").format(names=", ".join(found), seconds=run.seconds)
+        return text + missing
+
+    @staticmethod
+    def _missing(run: FewShotRun) -> str:
+        """Which structures were not found; of several volumes, and where."""
+        volumes: dict[str, list[str]] = {}
+        for result in run.results:
+            node = slicer.mrmlScene.GetNodeByID(result.volumeId)
+            for name in result.missing:
+                volumes.setdefault(name, []).append(node.GetName() if node is not None else result.volumeId)
+        if not volumes:
+            return ""
+        names = [
+            _("{name} (in {volumes})").format(name=name, volumes=", ".join(places))
+            if len(run.results) > 1
+            else name
+            for name, places in volumes.items()
+        ]
+        return " " + _("Not found: {names}.").format(names=", ".join(names))

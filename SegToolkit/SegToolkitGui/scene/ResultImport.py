@@ -68,6 +68,16 @@ def refusal(segmentationNode) -> UserError | None:
     return UserError("no-labelmap", text.format(name=segmentationNode.GetName()), hint)
 
 
+def withoutEmpty(result: dict, choice: OutputChoice) -> dict:
+    """A result with the structures that become segments: those that were found, and those that stand in the
+    segmentation already and are to be replaced, which would keep an older result otherwise."""
+    present = set()
+    if choice.segmentationNode is not None and choice.mode == "replace":
+        present = set(LabelLayers.idsByName(choice.segmentationNode.GetSegmentation()))
+    kept = [one for one in result["structures"] if one["voxels"] or one["name"] in present]
+    return {**result, "structures": kept}
+
+
 class ResultImport(Steps):
     """Brings a result into the scene: geometry, transform, colours, terminology, place, surfaces if shown.
 

@@ -45,6 +45,7 @@ class _Step:
     text: str
     changes: list[_Change] = field(default_factory=list)
     made: list = field(default_factory=list)
+    guards: list = field(default_factory=list)
 
     @property
     def gone(self) -> bool:
@@ -92,8 +93,15 @@ class UndoStack:
         follows = earlier is not None and _unchanged(earlier)
         self._pending = _Change(node, before, parameters, reference, follows)
 
-    def finish(self, node, made=()) -> None:
-        """The import is done; ``node`` is its segmentation, if it made one, ``made`` what else it added."""
+    def finish(self, node, made=(), guard=None) -> None:
+        """The import is done.
+
+        Args:
+            node: its segmentation, if it made one that the scene holds.
+            made: what else it added.
+            guard: ``guard.changed()`` names what of ``made`` a person has changed since, "" if nothing; that
+                is not taken back then.
+        """
         change, self._pending = self._pending, None
         if change is None:
             return
@@ -103,6 +111,8 @@ class UndoStack:
             change.after = _state(node)
             step.changes.append(change)
         step.made.extend(made)
+        if guard is not None and guard not in step.guards:
+            step.guards.append(guard)
         if not step.text:
             step.text = next((one.GetName() for one in (node, *made) if one is not None), "")
         if self._group is None:
@@ -126,11 +136,17 @@ class UndoStack:
         if not self._steps:
             return False, _("There is nothing to undo.")
         # Several imports of one step into one segmentation: the last one left it as it should be now.
-        last = {change.node: change for change in self._steps[-1].changes}
-        for change in last.values():
-            if change.node.GetScene() is not None and not _unchanged(change):
-                text = _("{name} was changed after the run; undo would lose that.")
-                return False, text.format(name=change.node.GetName())
+        step = self._steps[-1]
+        last = {change.node: change for change in step.changes}
+        changed = [
+            change.node.GetName()
+            for change in last.values()
+            if change.node.GetScene() is not None and not _unchanged(change)
+        ]
+        changed += [name for guard in step.guards if not changed and (name := guard.changed())]
+        if changed:
+            text = _("{name} was changed after the run; undo would lose that.")
+            return False, text.format(name=changed[0])
         return True, ""
 
     def undo(self) -> str:

@@ -7,9 +7,9 @@ import statistics
 from SegToolkitLib.dataset.dataset import Dataset
 from SegToolkitLib.methods.alpnet.settings import AlpnetSettings
 from SegToolkitLib.methods.alpnet.training_data import TrainingData
-from SegToolkitLib.models.card import ModelCard, Preprocessing, Training
-from SegToolkitLib.models.trained import licence_of, model_name, trained_on
-from SegToolkitLib.training.run_folder import RunFolder, provenance
+from SegToolkitLib.models.card import ModelCard, Preprocessing
+from SegToolkitLib.models.trained import licence_of, model_name, trained_on, training_of
+from SegToolkitLib.training.run_folder import RunFolder
 from SegToolkitLib.volume import read_volume
 
 LIMITS = (
@@ -46,13 +46,7 @@ def make_card(
         preprocessing=preprocessing_of(dataset, data),
         trained_on=[trained_on(description, cases)],
         licence=licence_of(description),
-        training=Training(
-            command=command,
-            seed=settings.seed,
-            steps=settings.optimiser.steps,
-            provenance={**provenance(), "data_sha256": data.fingerprint["sha256"]},
-            settings=settings.model_dump(mode="json"),
-        ),
+        training=training_of(command, settings, data.fingerprint["sha256"]),
         metrics={"training": {k: v for k, v in last[0].items() if k not in ("t", "time")}} if last else {},
         limits=LIMITS,
     )

@@ -21,9 +21,12 @@ from SegToolkitLib.methods.alpnet.settings import NetworkSettings
 from SegToolkitLib.models.card import CARD_FILE, Licence, ModelCard, parse, read_card
 from SegToolkitLib.models.download import Progress, download
 from SegToolkitLib.models.folder import load_state, save_model
-from SegToolkitLib.models.foreign import KeyReport, Shape, compare_keys, read_checkpoint
+from SegToolkitLib.models.foreign import Shape, compare_keys, read_checkpoint
+from SegToolkitLib.models.imported import imported_card
+from SegToolkitLib.models.state import refuse_misfit
 
 METHOD = "alpnet"
+HINT = "Check that it belongs to this method and encoder."
 AUTHORS = NetworkSettings.model_validate({})
 COCO_URL = "https://download.pytorch.org/models/deeplabv3_resnet101_coco-586e9e4e.pth"
 COCO_SHA256 = "586e9e4e"  # torchvision puts the first digits into the file's name
@@ -57,7 +60,7 @@ def network_from_model(folder: str | os.PathLike[str]) -> tuple[ALPNet, ModelCar
     state = load_state(folder, card)
     network = _build(settings)
     own = {key: value for key, value in state.items() if not key.startswith(PASSENGER_PREFIXES)}
-    _refuse_misfit(compare_keys(own, _shapes(network)), "model-mismatch", f"The weights of {card.name}")
+    refuse_misfit(compare_keys(own, _shapes(network)), f"The weights of {card.name}", HINT, "model-mismatch")
     network.load_authors_state_dict(state)
     return network.eval(), card
 
@@ -100,24 +103,26 @@ def import_authors_checkpoint(
     state = _with_counters(read_checkpoint(file), own)
     # The passengers are optional, but none may be unknown or of another shape.
     wanted = own | {key: shape for key, shape in passenger_shapes().items() if key in state}
-    _refuse_misfit(compare_keys(state, wanted), "key-mismatch", str(file))
+    refuse_misfit(compare_keys(state, wanted), str(file), HINT, "key-mismatch")
     slug = re.sub(r"[^a-z0-9._-]+", "-", file.stem.lower())
-    values = {
-        "name": name or f"alpnet-{slug}"[:64].rstrip("._-"),
-        "title": f"SSL-ALPNet of the authors' code ({modality}, {file.name})",
-        "description": "Imported from a checkpoint of the authors' code.",
-        "method": METHOD,
-        "settings": AUTHORS.model_dump(mode="json"),
-        "preprocessing": {
+    card = imported_card(
+        METHOD,
+        AUTHORS,
+        name=name or f"alpnet-{slug}"[:64].rstrip("._-"),
+        title=f"SSL-ALPNet of the authors' code ({modality}, {file.name})",
+        description="Imported from a checkpoint of the authors' code.",
+        labels={},
+        preprocessing={
             **preprocessing,
             "spacing": spacing or preprocessing["spacing"],
             "orientation": orientation,
         },
-        "licence": UNKNOWN_LICENCE.model_dump(),
-        "training": {"provenance": {"imported_from": file.name}},
-        "limits": "For research only. What it was trained on is not recorded in the checkpoint.",
-    }
-    return save_model(out_folder, parse(ModelCard, values, f"The card of {file.name}"), state, half)
+        licence=UNKNOWN_LICENCE,
+        provenance={"imported_from": file.name},
+        limits="For research only. What it was trained on is not recorded in the checkpoint.",
+        source=f"The card of {file.name}",
+    )
+    return save_model(out_folder, card, state, half)
 
 
 def export_authors_checkpoint(folder: str | os.PathLike[str], file: str | os.PathLike[str]) -> Path:
@@ -138,7 +143,7 @@ def export_authors_checkpoint(folder: str | os.PathLike[str], file: str | os.Pat
         )
     state = _fresh_passengers() | load_state(folder, card)
     wanted = _authors_shapes() | passenger_shapes()
-    _refuse_misfit(compare_keys(state, wanted), "model-mismatch", f"The weights of {card.name}")
+    refuse_misfit(compare_keys(state, wanted), f"The weights of {card.name}", HINT, "model-mismatch")
     with replacing(file) as temporary:
         torch.save({key: state[key] for key in wanted}, temporary)
     return Path(file)
@@ -168,7 +173,7 @@ def load_coco(network: ALPNet, file: str | os.PathLike[str]) -> None:
         if key.startswith(old)
     }
     found = _with_counters(found, backbone | aspp)
-    _refuse_misfit(compare_keys(found, backbone | aspp), "key-mismatch", str(file))
+    refuse_misfit(compare_keys(found, backbone | aspp), str(file), HINT, "key-mismatch")
     network.load_state_dict(network.state_dict() | {key: found[key] for key in backbone})
     network.passengers = _fresh_passengers() | {key: found[key] for key in aspp}
 
@@ -296,12 +301,3 @@ def _authors_shapes() -> dict[str, Shape]:
 
 def _shapes(network: ALPNet) -> dict[str, Shape]:
     return {key: tuple(value.shape) for key, value in network.state_dict().items()}
-
-
-def _refuse_misfit(report: KeyReport, code: str, what: str) -> None:
-    if not report.fits:
-        raise SegToolkitError(
-            code,
-            f"{what} does not fit the network: {report.text()}.",
-            "Check that it belongs to this method and encoder.",
-        )

@@ -2,27 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from SegToolkitLib.errors import SegToolkitError
 from SegToolkitLib.methods.alpnet.support_set import SupportItem
+from SegToolkitLib.models import request
+from SegToolkitLib.models.request import Request, Text
 from SegToolkitLib.settings import Settings
-from SegToolkitLib.validation import validated
 
 Number = Annotated[int, Field(ge=0)]
 Axis = Literal[0, 1, 2]
-Text = Annotated[str, Field(min_length=1)]
-
-
-class Request(Settings):
-    """What every request has."""
-
-    id: str | int
-    do: str
-    method: str | None = None
 
 
 class ModelRequest(Request):
@@ -93,26 +83,9 @@ class UnpackRequest(Request):
     folder: Text
 
 
-class ImportRequest(Request):
-    """``import_checkpoint``: turn a checkpoint of the authors' code into a model folder."""
+class ImportRequest(request.ImportRequest):
+    """``import_checkpoint``: the file does not say what it was trained on."""
 
-    path: Text
-    out: Text
     modality: Literal["MR", "CT"]
     mean: float | None = None
     std: float | None = None
-
-
-R = TypeVar("R", bound=Request)
-
-
-def read(kind: type[R], values: Mapping[str, Any]) -> R:
-    """A request as data.
-
-    Raises:
-        SegToolkitError: "bad-request", naming every field that is wrong.
-    """
-    try:
-        return validated(kind, values, f"The request {values.get('do')!r}")
-    except SegToolkitError as error:
-        raise SegToolkitError("bad-request", error.message, error.hint) from error

@@ -27,6 +27,7 @@ from SegToolkitLib.methods.alpnet.training_data import TrainingData, load_traini
 from SegToolkitLib.methods.alpnet.validation import DRAWS, SEED_OFFSET, flips_of, held_out_scans
 from SegToolkitLib.models.folder import save_model
 from SegToolkitLib.training.checkpoint import checkpoints
+from SegToolkitLib.training.figures import kept_validation
 from SegToolkitLib.training.method import Context, Prepared
 from SegToolkitLib.training.run_folder import RunFolder
 from SegToolkitLib.volume import read_volume
@@ -52,11 +53,8 @@ def finish(context: Context, task: AlpnetTask) -> Path:
     settings: AlpnetSettings = context.settings
     name = context.name
     card = make_card(name, context.command, settings, _dataset(context), _data(context), context.run)
-    validations = context.run.events("validation")
-    if validations:
-        best = [event for event in validations if event["best"]] if settings.use_best else []
-        used = (best or validations)[-1]
-        figures = {key: used[key] for key in ("step", "dice", "loss") if key in used}
+    if kept := kept_validation(context.run, settings.use_best):
+        figures = {key: kept[key] for key in ("step", "dice", "loss") if key in kept}
         card = card.model_copy(update={"metrics": {**card.metrics, "validation": figures}})
     model = context.run.result / "model"
     save_model(model, card, task.network.cpu().authors_state_dict())

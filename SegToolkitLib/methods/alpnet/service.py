@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from SegToolkitLib.errors import SegToolkitError
 from SegToolkitLib.events import Reporter
+from SegToolkitLib.models.request import ensure_torch, read
 
 if TYPE_CHECKING:
     from SegToolkitLib.methods.alpnet.live import LiveSession
@@ -33,33 +33,26 @@ class Service:
 
     def _session(self) -> LiveSession:
         if self._live is None:
-            try:
-                import torch  # noqa: F401
-            except Exception as error:  # a broken build raises whatever its loader raises
-                raise SegToolkitError(
-                    "torch-broken",
-                    f"PyTorch cannot be used here ({type(error).__name__}: {error}).",
-                    "Install PyTorch again.",
-                ) from error
+            ensure_torch()
             from SegToolkitLib.methods.alpnet.live import LiveSession
 
             self._live = LiveSession()
         return self._live
 
     def _warm(self, values: Mapping[str, Any], reporter: Reporter) -> dict[str, object]:
-        from SegToolkitLib.methods.alpnet.requests import ModelRequest, read
+        from SegToolkitLib.methods.alpnet.requests import ModelRequest
 
         request = read(ModelRequest, values)
         return self._session().warm(request, reporter)
 
     def _segment(self, values: Mapping[str, Any], reporter: Reporter) -> dict[str, object]:
-        from SegToolkitLib.methods.alpnet.requests import SegmentRequest, read
+        from SegToolkitLib.methods.alpnet.requests import SegmentRequest
 
         request = read(SegmentRequest, values)
         return self._session().segment(request, reporter)
 
     def _pack(self, values: Mapping[str, Any], reporter: Reporter) -> dict[str, object]:
-        from SegToolkitLib.methods.alpnet.requests import PackRequest, read
+        from SegToolkitLib.methods.alpnet.requests import PackRequest
         from SegToolkitLib.methods.alpnet.support_set import pack
 
         request = read(PackRequest, values)
@@ -68,7 +61,7 @@ class Service:
         return {"path": str(path), "size_mb": round(path.stat().st_size / 1e6, 2)}
 
     def _unpack(self, values: Mapping[str, Any], reporter: Reporter) -> dict[str, object]:
-        from SegToolkitLib.methods.alpnet.requests import UnpackRequest, read
+        from SegToolkitLib.methods.alpnet.requests import UnpackRequest
         from SegToolkitLib.methods.alpnet.support_set import unpack
 
         request = read(UnpackRequest, values)
@@ -80,7 +73,7 @@ class Service:
         return {"items": [item.model_dump(mode="json") for item in items]}
 
     def _import(self, values: Mapping[str, Any], reporter: Reporter) -> dict[str, object]:
-        from SegToolkitLib.methods.alpnet.requests import ImportRequest, read
+        from SegToolkitLib.methods.alpnet.requests import ImportRequest
 
         request = read(ImportRequest, values)
         self._session()  # complains where torch does not work

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from SegToolkitLib.dataset.checksum import sha256_of
 from SegToolkitLib.dataset.dataset import Dataset
 from SegToolkitLib.dataset.folds import FoldSplit
 from SegToolkitLib.dataset.record import FILE_NAME as PREPARED_FILE
@@ -105,7 +105,7 @@ def load_training_data(
     fingerprint = {
         "dataset": dataset.description.name,
         "cases": ids,
-        "sha256": {id: _checksum(dataset.case(id).image) for id in ids},
+        "sha256": {id: sha256_of(dataset.case(id).image) for id in ids},
     }
     window, clip_top = _preparation(dataset)
     return TrainingData(scans, normalisation, split, fingerprint, window, clip_top)
@@ -199,7 +199,3 @@ def _preparation(dataset: Dataset) -> tuple[tuple[float, float] | None, float | 
             f"{file} does not say how the volumes were prepared ({error}).",
             "Prepare them again.",
         ) from error
-
-
-def _checksum(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()

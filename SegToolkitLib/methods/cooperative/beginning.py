@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
 
-from SegToolkitLib.dataset.dataset import Dataset, case_key
+from SegToolkitLib.automatic.begun import Begun
 from SegToolkitLib.errors import SegToolkitError
 from SegToolkitLib.events import Reporter
 from SegToolkitLib.methods.cooperative.checkpoints import METHOD
-from SegToolkitLib.methods.cooperative.doubts import listed
 from SegToolkitLib.methods.cooperative.network import Networks
 from SegToolkitLib.methods.cooperative.snapshot import Snapshot, optimiser_state, read_authors
 from SegToolkitLib.methods.cooperative.weights import State, joined, loaded_networks
-from SegToolkitLib.models.card import CARD_FILE, TrainedOn, read_card
+from SegToolkitLib.models.card import CARD_FILE, read_card
 from SegToolkitLib.models.folder import load_state
 
 
@@ -25,7 +24,7 @@ def begin(
     places: Mapping[str, Path],
     names: Mapping[int, str],
     reporter: Reporter,
-) -> list[TrainedOn]:
+) -> Begun:
     """Take over weights, and of a snapshot the optimiser's memory; the settings stay the run's own.
 
     Args:
@@ -36,7 +35,7 @@ def begin(
         reporter: hears where classes have other names.
 
     Returns:
-        What the weights have seen, as far as a card says it.
+        What the weights have seen and on what terms they come, as far as a card says it.
 
     Raises:
         SegToolkitError: "two-starts", "start-differs" (other widths or classes), "other-method",
@@ -49,32 +48,18 @@ def begin(
         found = read_authors(snapshot)
         _load(networks, joined(found.states), str(snapshot))
         _remember(networks, optimiser, found)
-    elif folder is not None:
-        state, seen = _state_of(folder, names, reporter)
+        return Begun.of_file(snapshot.name)
+    if folder is not None:
+        state, begun = _state_of(folder, names, reporter)
         _load(networks, state, str(folder))
-        return seen
-    return []
+        return begun
+    return Begun()
 
 
-def tell_seen(
-    seen: Sequence[TrainedOn], dataset: Dataset, held_out: Sequence[str], reporter: Reporter
-) -> None:
-    """Warn of held-out cases whose patients have taught the weights that a run begins with."""
-    ids = {case_key(id) for one in seen if one.dataset == dataset.description.name for id in one.cases}
-    patients = {dataset.patients.get(id, id) for id in ids}
-    known = [id for id in held_out if id in ids or dataset.patients.get(id, id) in patients]
-    if known:
-        reporter.warning(
-            f"The weights to begin with were trained on {len(known)} held-out case(s) or their patients"
-            f" ({listed(known)}): the validation's figures are too good.",
-            "Hold out what that training held out (data.fold), or begin with other weights.",
-        )
-
-
-def _state_of(folder: Path, names: Mapping[int, str], reporter: Reporter) -> tuple[State, list[TrainedOn]]:
+def _state_of(folder: Path, names: Mapping[int, str], reporter: Reporter) -> tuple[State, Begun]:
     made = next((one for one in (folder / "result" / "model", folder) if (one / CARD_FILE).is_file()), None)
     if made is None:
-        return joined(read_authors(folder).states), []
+        return joined(read_authors(folder).states), Begun.of_file(folder.name)
     card = read_card(made)
     if card.method != METHOD:
         raise SegToolkitError(
@@ -86,7 +71,7 @@ def _state_of(folder: Path, names: Mapping[int, str], reporter: Reporter) -> tup
             f"The classes of {card.name} are {', '.join(known)}; here they are {', '.join(names.values())}.",
             "Bring the classes into the same order (data.classes).",
         )
-    return load_state(made, card), card.trained_on
+    return load_state(made, card), Begun.of_card(card)
 
 
 def _load(networks: Networks, state: State, what: str) -> None:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
+from SegToolkitLib.automatic.begun import Begun
 from SegToolkitLib.dataset.dataset import Dataset
 from SegToolkitLib.methods.cooperative.scans import classes_of
 from SegToolkitLib.methods.cooperative.settings import CooperativeSettings
 from SegToolkitLib.methods.cooperative.typicality import Typicality
-from SegToolkitLib.models.card import Label, ModelCard, Preprocessing, TrainedOn, Training
+from SegToolkitLib.models.card import Label, ModelCard, Preprocessing, Training
 from SegToolkitLib.models.trained import described_labels, licence_of, model_name, trained_on
 from SegToolkitLib.training.figures import kept_validation
 from SegToolkitLib.training.method import Context
@@ -36,6 +37,7 @@ def make_card(
     description = dataset.description
     settings: CooperativeSettings = context.settings
     data = context.run.settings().get("data") or {}
+    begun = Begun.of_run(data)
     train, held_out = data.get("train", []), data.get("held_out", [])
     spacing = settings.input.spacing_mm
     kind = "Cooperative training" if settings.step.mode == "cooperative" else "Standard training"
@@ -51,8 +53,8 @@ def make_card(
             clip_top=settings.input.percentiles[1],
             spacing=(spacing, spacing, None),
         ),
-        trained_on=_all_seen(trained_on(description, train), data.get("begun_with", [])),
-        licence=licence_of(description),
+        trained_on=begun.all_seen(trained_on(description, train)),
+        licence=begun.joined(licence_of(description)),
         training=Training(
             command=context.command,
             seed=settings.seed,
@@ -63,12 +65,6 @@ def make_card(
         metrics=_metrics(context, settings, len(train), len(held_out)),
         limits=f"{LIMITS} {typicality.text()}",
     )
-
-
-def _all_seen(own: TrainedOn, earlier: Sequence[Mapping[str, Any]]) -> list[TrainedOn]:
-    """What the run has seen, and what the weights had seen that it began with; said once if the same."""
-    others = [TrainedOn.model_validate(one) for one in earlier]
-    return [own, *(one for one in others if one != own)]
 
 
 def labels_of(dataset: Dataset, settings: CooperativeSettings, names: Mapping[int, str]) -> list[Label]:

@@ -16,16 +16,15 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from SegToolkitLib.anatomy import labels_of
 from SegToolkitLib.atomic import replacing
-from SegToolkitLib.errors import SegToolkitError
 from SegToolkitLib.methods.cooperative.network import NAMES, Name
 from SegToolkitLib.methods.cooperative.plan import InputPlan, ModelPlan, NetworkPlan
 from SegToolkitLib.methods.cooperative.released import LICENCE, labels_named
 from SegToolkitLib.methods.cooperative.snapshot import SUFFIX, Snapshot, read_authors
 from SegToolkitLib.methods.cooperative.weights import joined, loaded_networks, of_network
-from SegToolkitLib.models.card import Licence, ModelCard, parse, read_card
+from SegToolkitLib.models.card import ModelCard, parse, read_card_of
 from SegToolkitLib.models.folder import load_state, save_model
+from SegToolkitLib.models.imported import imported_card, stated_licence
 from SegToolkitLib.models.trained import model_name
 
 METHOD = "cooperative"
@@ -93,11 +92,7 @@ def export_authors(folder: str | os.PathLike[str], out: str | os.PathLike[str]) 
     Raises:
         SegToolkitError: "other-method", "model-mismatch"; or what ``read_card`` and ``load_state`` raise.
     """
-    card = read_card(folder)
-    if card.method != METHOD:
-        raise SegToolkitError(
-            "other-method", f"{card.name} is a model of {card.method}, not {METHOD}.", "Choose another."
-        )
+    card = read_card_of(folder, METHOD)
     plan = parse(ModelPlan, card.settings, f"'settings' of {card.name}")
     state = load_state(folder, card)
     loaded_networks(plan.network, len(card.labels) + 1, state, card.name)
@@ -151,29 +146,23 @@ def _size(
 def _card(
     plan: ModelPlan, found: Snapshot, classes: int, labels: str, name: str | None, licence_name: str | None
 ) -> ModelCard:
-    licence = LICENCE
-    if licence_name:
-        summary = f"The weights are under {licence_name}."
-        licence = Licence(name=licence_name, permissive=False, summary=summary)
     provenance: dict[str, object] = {"imported_from": found.source.name}
     if found.epoch is not None:
         provenance["epoch"] = found.epoch
     spacing = plan.input.spacing_mm
-    values = {
-        "name": model_name(name or f"cooperative-{Path(labels).stem}", METHOD),
-        "title": f"Cooperative training of the authors' code ({classes - 1} structures)",
-        "description": "Imported from checkpoints of the authors' code.",
-        "method": METHOD,
-        "settings": plan.model_dump(mode="json"),
-        "labels": [label.model_dump() for label in labels_of(labels_named(labels, classes - 1))],
-        "preprocessing": {
+    return imported_card(
+        METHOD,
+        plan,
+        name=model_name(name or f"cooperative-{Path(labels).stem}", METHOD),
+        title=f"Cooperative training of the authors' code ({classes - 1} structures)",
+        labels=labels_named(labels, classes - 1),
+        preprocessing={
             "modality": "MR",
             "clip_top": plan.input.percentiles[1],
             "spacing": (spacing, spacing, None),
         },
-        "licence": licence.model_dump(),
-        "training": {"provenance": provenance},
-        "limits": "For research only; a person checks every result. What the networks were trained on is not"
+        licence=stated_licence(licence_name, LICENCE),
+        provenance=provenance,
+        limits="For research only; a person checks every result. What the networks were trained on is not"
         " recorded in the checkpoints.",
-    }
-    return parse(ModelCard, values, "The card of the imported model")
+    )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -15,12 +15,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from SegToolkitLib.errors import SegToolkitError
 from SegToolkitLib.methods.cooperative.augment import augmented
 from SegToolkitLib.methods.cooperative.data_settings import AugmentSettings, DataSettings
 from SegToolkitLib.methods.cooperative.plan import InputPlan
 from SegToolkitLib.methods.cooperative.scans import Scan
 from SegToolkitLib.methods.cooperative.slices import Size, centre, fitted, padded, rescaled
+from SegToolkitLib.training.rounds import order_of_round, some_slices
 from SegToolkitLib.volume.slicewise import rescaled_slices
 
 # What is drawn, apart from each other.
@@ -71,11 +71,7 @@ class Sampler:
             for number, scan in enumerate(self.scans)
             for k in _chosen(scan, self.settings.empty_slices, (self.seed, REPLACEMENT, number))
         ]
-        if not index:
-            raise SegToolkitError(
-                "no-slices", "There is no slice to train on.", "Use more cases (data.cases, data.fold)."
-            )
-        return index
+        return some_slices(index)
 
     @property
     def slices(self) -> int:
@@ -90,7 +86,7 @@ class Sampler:
     def draw(self, number: int) -> Batch:
         """The batch of this number, from 0 on."""
         turn, place = divmod(number, self.batches)
-        order = _order(self.seed, turn, len(self.index))
+        order = order_of_round(self.seed, ORDER, turn, len(self.index))
         drawn = range(place * self.slices, min((place + 1) * self.slices, len(order)))
         size = (self.plan.crop, self.plan.crop)
         changed, originals = [], []
@@ -152,11 +148,6 @@ def _chosen(scan: Scan, empty: str, seed: tuple[int, ...]) -> list[int]:
     stand_ins = np.random.default_rng(seed).choice(filled, count).tolist()
     there = set(filled)
     return [k if k in there else stand_ins[k] for k in range(count)]
-
-
-@lru_cache(maxsize=64)
-def _order(seed: int, turn: int, count: int) -> NDArray[np.int64]:
-    return np.random.default_rng((seed, ORDER, turn, count)).permutation(count)
 
 
 def _batch(images: Sequence[NDArray[Any]], labels: Sequence[NDArray[Any]]) -> Batch:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from SegToolkitLib.automatic.segmenter import AutomaticOptions
 from SegToolkitLib.dataset.batch import Failures
 from SegToolkitLib.dataset.dataset import Case, read_case
+from SegToolkitLib.dataset.description import DatasetDescription
 from SegToolkitLib.errors import SegToolkitError
 from SegToolkitLib.evaluation.corruptions import CorruptionSettings, Kind, copy_seed, corrupted
 from SegToolkitLib.evaluation.overlap import overlaps
@@ -24,6 +25,7 @@ from SegToolkitLib.evaluation.robustness import VolumeResult
 from SegToolkitLib.evaluation.scoring import OrganScore, Protocol, generic, score_case
 from SegToolkitLib.events import Reporter
 from SegToolkitLib.methods.cooperative import typicality
+from SegToolkitLib.methods.cooperative.kept_results import KeptResults
 from SegToolkitLib.methods.cooperative.plan import InputPlan
 from SegToolkitLib.methods.cooperative.predict import Outputs
 from SegToolkitLib.methods.cooperative.prepare import Stack, stacked
@@ -31,7 +33,8 @@ from SegToolkitLib.methods.cooperative.segment import CooperativeSegmenter
 from SegToolkitLib.volume import Volume
 
 CLEAN = "clean"
-UNKNOWN_SPACING = (1.0, 1.0, 1.0)
+# What files have that were made without a spacing; real volumes have it, too.
+UNIT_SPACING = (1.0, 1.0, 1.0)
 
 
 @dataclass(frozen=True)
@@ -100,15 +103,17 @@ class Scoring:
     Attributes:
         passes: numbers of passes to compare; none: a single one and as many as the model's card says.
         grid: "native", the volume's own; "released", the networks' pixels after the crop.
-        tolerance_mm: of the NSD (native grid; a volume without a spacing has none); None leaves out all
-            distances.
+        tolerance_mm: of the NSD (native grid; what has no spacing has none); None leaves out all distances.
         small: one slice at a time.
+        spacing: "described" by the data set; of each "file", which is told of where it may never have had
+            one; "none": pictures, which have no distances and volumes.
     """
 
     passes: tuple[int, ...] = ()
     grid: Literal["native", "released"] = "native"
     tolerance_mm: float | None = 2.0
     small: bool = False
+    spacing: Literal["described", "file", "none"] = "file"
 
 
 def evaluate(
@@ -117,6 +122,8 @@ def evaluate(
     sets: Sets,
     scoring: Scoring,
     reporter: Reporter,
+    kept: KeptResults | None = None,
+    described: DatasetDescription | None = None,
 ) -> tuple[list[VolumeResult], Failures]:
     """Test models; all see the same copies.
 
@@ -126,33 +133,73 @@ def evaluate(
         sets: which copies.
         scoring: how.
         reporter: hears of progress.
+        kept: takes up what is found, case by case; what it has already is not done again.
+        described: the data set of the cases, whose labels may have no other values; None asks for nothing.
 
     Returns:
         Results by model, then set, then case; and why cases could not be used.
+
+    Raises:
+        SegToolkitError: "write-failed": results cannot be kept.
     """
     found: list[VolumeResult] = []
     failures: Failures = {}
     total, done = len(cases) * sets.count, 0
-    for case in cases:
+    again = unit = 0
+    for number, case in enumerate(cases, start=1):
         asked = [one for one in candidates if case.id in one.cases]
+        runs = [one.run for one in asked]
+        own = kept.load(case, runs) if kept is not None else None
+        if own is not None:
+            again += 1
+            found += own
+            done = sets.count * number
+            continue
+        own = []
         try:
             image, label = read_case(case)
             assert label is not None  # cases without are not asked for
+            _check(image, label, described)
+            unit += scoring.spacing == "file" and image.spacing == UNIT_SPACING
             for name, repeat, volume in sets.copies(image, case.id):
                 reporter.progress("evaluating", done, total)
-                found += _of_volume(asked, case.id, name, repeat, volume, label, scoring)
+                own += _of_volume(asked, case.id, name, repeat, volume, label, scoring)
                 done += 1
         except SegToolkitError as error:
             failures[case.id] = error
-            found = [one for one in found if one.case != case.id]
             reporter.warning(f"Case {case.id} is left out: {error.message}", error.hint)
-            done = sets.count * (cases.index(case) + 1)
+            done = sets.count * number
+            continue
+        if kept is not None:
+            kept.save(case, runs, own)
+        found += own
     reporter.progress("evaluating", total, total)
+    if unit and scoring.tolerance_mm is not None:
+        reporter.warning(
+            f"{unit} volume(s) have voxels of 1 x 1 x 1 mm, as files have that never had a spacing; distances"
+            " and volumes take it for true.",
+            "If it is, write it into the dataset.json ('spacing': [1, 1, 1]); else take --tolerance none.",
+        )
+    if again:
+        reporter.info(f"{again} of {len(cases)} cases had been evaluated before; they were not done again.")
     order = {id(one): number for number, one in enumerate(found)}
-    runs = {one.run: number for number, one in enumerate(candidates)}
+    place = {one.run: number for number, one in enumerate(candidates)}
     names = {name: number for number, name in enumerate(dict.fromkeys(one.set for one in found))}
-    found.sort(key=lambda one: (runs[one.run], one.variant, names[one.set], order[id(one)]))
+    found.sort(key=lambda one: (place[one.run], one.variant, names[one.set], order[id(one)]))
     return found, failures
+
+
+def _check(image: Volume, label: Volume, described: DatasetDescription | None) -> None:
+    """Refuse what would be scored as if the model were wrong."""
+    if image.voxels.min() == image.voxels.max():
+        raise SegToolkitError(
+            "flat-image", f"Every voxel of the image is {image.voxels.flat[0]:g}.", "Export it again."
+        )
+    unknown = described.unknown_labels(np.unique(label.voxels).astype(int).tolist()) if described else None
+    if unknown:
+        raise SegToolkitError(
+            "unknown-label", f"Of its label, {unknown}.", "Mend the label, or describe its values."
+        )
 
 
 def _of_volume(
@@ -229,7 +276,7 @@ def _scores(
     protocol = generic(
         {name: number for number, name in enumerate(candidate.names, 1)}, scoring.tolerance_mm or 0
     )
-    known = stack.volume.spacing != UNKNOWN_SPACING
+    known = scoring.spacing != "none"
     if scoring.tolerance_mm is None or scoring.grid == "released" or not known:
         return _overlaps_alone(case, truth, found, spacing, protocol, known)
     return score_case(case, truth, found, spacing[::-1], protocol)

@@ -87,7 +87,8 @@ def explore(
             filled.append(classes)
             images.append(tile(_grey(decoded[0]), None, outline, SQUARE, f"image, {text}"))
             labels.append(tile(grey, classes, outline, SQUARE, f"segmentation, {text}"))
-            entropies.append(tile(_scaled(_entropy(decoded[1])), None, outline, SQUARE, f"entropy, {text}"))
+            entropy = _scaled(uncertainty(decoded[1], plan.temperature)[0])
+            entropies.append(tile(entropy, None, outline, SQUARE, f"entropy, {text}"))
         tiles += [*images, *labels, *entropies]
     width = len(shares)
     blank = Image.new("RGB", tiles[0].size)
@@ -102,8 +103,8 @@ def explore(
         legend(codes_in(truth, *filled), names),
         "fill: found" + ("" if truth is None else ", line: truth"),
         title,
-        f"Entropy of the softened probabilities: black 0, white {bits:.3g} bits. Differences: black 0, white"
-        " the largest.",
+        f"Entropy of the probabilities at temperature {plan.temperature:g}: black 0, white {bits:.3g} bits."
+        " Differences: black 0, white the largest.",
     )
 
 
@@ -124,10 +125,6 @@ def _plain(
             _scaled(_stretched(residual(image, redrawn)[0])), None, truth, SQUARE, "|image - reconstruction|"
         ),
     ]
-
-
-def _entropy(logits: Tensor) -> Tensor:
-    return uncertainty(logits)[0]
 
 
 def _stretched(values: Tensor) -> Tensor:

@@ -42,27 +42,51 @@ def write_prepared(
 
     Returns:
         The images, and why cases could not be written.
+
+    Raises:
+        SegToolkitError: "same-name": two cases would be written into one file, and nothing is written;
+            "write-failed".
     """
+    targets = _targets(dataset, layout)
     chosen = list(dataset.cases if cases is None else cases)
     written: list[Path] = []
     failures: Failures = {}
     for done, case in enumerate(chosen, start=1):
-        patient = dataset.patients.get(case.id, case.id)
-        frame = frame_of(case.id, patient)
+        target, drawn_to = targets[case.id]
         try:
             image, label = read_case(case)
             stack = stacked(image, plan, crop=False)
-            target = out / _filled(layout.image, patient, frame)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            write_volume(stack.prepared.volume.with_voxels(stack.pixels), target)
+            write_volume(stack.prepared.volume.with_voxels(stack.pixels), out / target)
             if label is not None:
                 drawn = stack.prepared.label(label)
-                write_volume(_relabelled(drawn, relabel), out / _filled(layout.label, patient, frame))
-            written.append(target)
+                write_volume(_relabelled(drawn, relabel), out / drawn_to)
+            written.append(out / target)
         except SegToolkitError as error:
+            if error.code == "write-failed":
+                raise  # so will the next one
             failures[case.id] = error
         reporter.progress("writing", done, len(chosen))
     return written, failures
+
+
+def _targets(dataset: Dataset, layout: Layout) -> dict[str, tuple[str, str]]:
+    """Where image and label of each case go, of all cases: shards must not overwrite each other's files."""
+    found: dict[str, tuple[str, str]] = {}
+    owners: dict[str, str] = {}
+    for case in dataset.cases:
+        patient = dataset.patients.get(case.id, case.id)
+        frame = frame_of(case.id, patient)
+        image, label = (_filled(pattern, patient, frame) for pattern in (layout.image, layout.label))
+        # Some file systems do not tell letters' cases apart.
+        other = owners.setdefault(image.casefold(), case.id)
+        if other != case.id:
+            raise SegToolkitError(
+                "same-name",
+                f"Cases {other} and {case.id} of patient {patient} would both be written as {image}.",
+                "Give one of them another id.",
+            )
+        found[case.id] = image, label
+    return found
 
 
 def frame_of(id: str, patient: str) -> str:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from SegToolkitLib.automatic.begun import Begun
 from SegToolkitLib.dataset.dataset import Dataset
 from SegToolkitLib.errors import SegToolkitError
-from SegToolkitLib.methods.cooperative.beginning import begin, tell_seen
+from SegToolkitLib.methods.cooperative.beginning import begin
 from SegToolkitLib.methods.cooperative.calibration import calibrated
 from SegToolkitLib.methods.cooperative.card import make_card
 from SegToolkitLib.methods.cooperative.data import Sampler
@@ -16,8 +17,8 @@ from SegToolkitLib.methods.cooperative.scans import Reader, cache_folder, class_
 from SegToolkitLib.methods.cooperative.settings import CooperativeSettings
 from SegToolkitLib.methods.cooperative.splits import roles_of
 from SegToolkitLib.methods.cooperative.train import CooperativeTask
-from SegToolkitLib.models.card import TrainedOn
 from SegToolkitLib.models.folder import save_model
+from SegToolkitLib.models.trained import licence_of
 from SegToolkitLib.training.checkpoint import checkpoints
 from SegToolkitLib.training.method import Context, Prepared
 
@@ -53,16 +54,16 @@ def prepare(context: Context) -> Prepared:
     context.reporter.info(f"{len(sampler.index)} training slices: a round takes {sampler.batches} steps.")
     network = build_networks(settings.network, len(names) + 1, settings.seed)
     task = CooperativeTask(network, sampler, settings, context.device, held_out, names)
-    seen: list[TrainedOn] = []
+    begun = Begun()
     if not checkpoints(context.run.checkpoints):
-        seen = begin(network, task.optimiser, context.places, names, context.reporter)
-        tell_seen(seen, dataset, roles.held_out, context.reporter)
+        begun = begin(network, task.optimiser, context.places, names, context.reporter)
+        begun.tell(licence_of(dataset.description), dataset, roles.held_out, context.reporter)
     fingerprint = {
         "dataset": dataset.description.name,
         "train": [scan.id for scan in train],
         "held_out": [scan.id for scan in held_out],
         "sha256": reader.checksums,
-        "begun_with": [one.model_dump(mode="json") for one in seen],
+        **begun.kept(),
     }
     return Prepared(task, fingerprint)
 

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from SegToolkitLib.dataset.dataset import Dataset, case_key
-from SegToolkitLib.dataset.splits import Split, make_splits, read_splits
+from SegToolkitLib.dataset.roles import sides_of
+from SegToolkitLib.dataset.splits import Split, split_of
 from SegToolkitLib.errors import SegToolkitError
 from SegToolkitLib.methods.cooperative.data_settings import DataSettings, Setting
 
@@ -113,38 +114,15 @@ def roles_of(dataset: Dataset, settings: DataSettings) -> Roles:
         SegToolkitError: "fold", "folds", "splits", "acdc-split", "no-case", "no-labels".
     """
     split, leaked = _split_of(dataset, settings)
-    train = split.train
-    if settings.cases is not None:
-        wanted = {dataset.case(id).id for id in settings.cases}
-        train = tuple(id for id in train if id in wanted)
-    labelled = tuple(id for id in train if dataset.case(id).label is not None)
-    if not labelled:
-        raise SegToolkitError(
-            "no-labels",
-            f"No training case of {dataset.description.name} has a label.",
-            "Label some, or choose another split (data.split, data.fold, data.cases).",
-        )
-    held_out = tuple(id for id in split.val if dataset.case(id).label is not None)
-    return Roles(labelled, held_out, tuple(id for id in train if id not in set(labelled)), leaked)
+    sides = sides_of(dataset, split, settings.cases, "data.split, data.fold, data.cases")
+    return Roles(sides.labelled, sides.held_out, sides.unlabelled, leaked)
 
 
 def _split_of(dataset: Dataset, settings: DataSettings) -> tuple[Split, tuple[str, ...]]:
     if settings.split == "acdc":
         drawn = acdc_split(settings.setting, settings.cval, settings.keep_leak)
         return acdc_fold(dataset, drawn), cases_of(dataset, drawn.leaked)
-    if settings.fold is None:
-        return Split(tuple(dataset.ids), ()), ()
-    labelled = {dataset.patients[case.id] for case in dataset.cases if case.label is not None}
-    # A fold needs a labelled patient of its own to validate on; few patients make few folds.
-    count = max(2, min(dataset.fold_count or dataset.description.folds, len(labelled)))
-    splits = read_splits(dataset) or make_splits(dataset, count)
-    if settings.fold >= len(splits):
-        raise SegToolkitError(
-            "fold",
-            f"There is no fold {settings.fold}.",
-            f"The folds are numbered 0 to {len(splits) - 1}; null (--fold none) trains on all.",
-        )
-    return splits[settings.fold], ()
+    return split_of(dataset, settings.fold), ()
 
 
 def acdc_folds(dataset: Dataset, setting: Setting) -> list[Split]:

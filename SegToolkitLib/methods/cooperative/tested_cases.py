@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from SegToolkitLib.anatomy import structure_of
 from SegToolkitLib.automatic.tested import OpenedModel, trained_cases
@@ -10,6 +10,7 @@ from SegToolkitLib.dataset.dataset import Case, Dataset
 from SegToolkitLib.errors import SegToolkitError
 from SegToolkitLib.methods.cooperative.data_settings import DataSettings
 from SegToolkitLib.methods.cooperative.splits import TEST, cases_of, roles_of
+from SegToolkitLib.methods.cooperative.typicality import Typicality
 from SegToolkitLib.models.card import ModelCard
 from SegToolkitLib.validation import validated
 
@@ -71,6 +72,34 @@ def classes_for(dataset: Dataset, card: ModelCard) -> dict[int, int]:
                 )
             found[value] = number
     return found
+
+
+def calibration_note(
+    dataset: Dataset,
+    model: OpenedModel,
+    typicality: Typicality | None,
+    run: str,
+    cases: Collection[str],
+) -> str:
+    """A sentence where slices are judged by a threshold that was taken from themselves; "" where not.
+
+    Args:
+        dataset: of the cases.
+        model: that is tested.
+        typicality: of its plan.
+        run: what tables call it.
+        cases: ids that it is tested on.
+    """
+    if typicality is None or typicality.source != "held-out" or not trained_cases(dataset, model.card):
+        return ""
+    settings = data_settings(model.card)
+    if settings is None or not set(roles_of(dataset, settings).held_out) & set(cases):
+        return ""
+    return (
+        f"{run}: its threshold is the {typicality.percentile:g}th percentile of slices of these very cases,"
+        f" which its training held out, so about {100 - typicality.percentile:g} % of the clean ones are told"
+        " so by construction. Cases of other data sets show how it does on slices that it does not know."
+    )
 
 
 def _value_of(name: str, labels: Mapping[str, int]) -> int | None:

@@ -105,7 +105,7 @@ class Typicality(Settings):
                 " There were no held-out slices; those of the training flatter the model, so"
                 " slices of other patients are flagged too often."
                 if self.source == "training"
-                else ""
+                else f" About {100 - self.percentile:g} % of those slices are told so by construction."
             )
         )
 

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from SegToolkitLib.dataset.dataset import Dataset
 from SegToolkitLib.methods.cssn.coarse import Coarse
 from SegToolkitLib.methods.cssn.plan import ModelPlan
 from SegToolkitLib.methods.cssn.prepare import CANONICAL
 from SegToolkitLib.methods.cssn.settings import CssnSettings
-from SegToolkitLib.models.card import ModelCard, Preprocessing, TrainedOn, Training
-from SegToolkitLib.models.trained import described_labels, licence_of, model_name, trained_on
-from SegToolkitLib.training.figures import kept_validation
+from SegToolkitLib.models.card import ModelCard, Preprocessing, TrainedOn
+from SegToolkitLib.models.trained import described_labels, licence_of, model_name, trained_on, training_of
+from SegToolkitLib.training.figures import metrics_of
 from SegToolkitLib.training.method import Context
-from SegToolkitLib.training.run_folder import provenance
 
 if TYPE_CHECKING:
     from SegToolkitLib.methods.cssn.train import CssnTask
@@ -54,14 +53,8 @@ def make_card(context: Context, task: CssnTask, dataset: Dataset, coarse: Coarse
         ),
         trained_on=_trained_on(trained_on(description, [*labelled, *unlabelled]), coarse),
         licence=licence_of(description),
-        training=Training(
-            command=context.command,
-            seed=settings.seed,
-            steps=settings.total_steps,
-            provenance={**provenance(), "data_sha256": data.get("sha256", {})},
-            settings=settings.model_dump(mode="json"),
-        ),
-        metrics=_metrics(context, settings, labelled, unlabelled),
+        training=training_of(context.command, settings, data.get("sha256", {})),
+        metrics=metrics_of(context.run, settings.use_best, labelled=labelled, unlabelled=unlabelled),
         limits=LIMITS,
     )
 
@@ -69,12 +62,3 @@ def make_card(context: Context, task: CssnTask, dataset: Dataset, coarse: Coarse
 def _trained_on(own: TrainedOn, coarse: Coarse | None) -> list[TrainedOn]:
     """What both stages saw; said once where that is the same."""
     return [own, *(one for one in (coarse.card.trained_on if coarse else []) if one != own)]
-
-
-def _metrics(
-    context: Context, settings: CssnSettings, labelled: list[str], unlabelled: list[str]
-) -> dict[str, Any]:
-    metrics: dict[str, Any] = {"cases": {"labelled": len(labelled), "unlabelled": len(unlabelled)}}
-    if validation := kept_validation(context.run, settings.use_best):
-        metrics["validation"] = validation
-    return metrics

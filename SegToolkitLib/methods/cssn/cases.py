@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from SegToolkitLib.dataset import splits
+from SegToolkitLib.dataset.classes import MOST_CLASSES, structures_of
 from SegToolkitLib.dataset.dataset import Dataset, case_key
-from SegToolkitLib.dataset.nnunet import IGNORE
-from SegToolkitLib.dataset.splits import Split, make_splits, read_splits
+from SegToolkitLib.dataset.roles import drawn_cases
+from SegToolkitLib.dataset.splits import Split
 from SegToolkitLib.errors import SegToolkitError
 from SegToolkitLib.methods.cssn.folds import published_folds
 from SegToolkitLib.methods.cssn.settings import DataSettings
@@ -37,21 +38,14 @@ def organs_of(dataset: Dataset) -> dict[int, str]:
     Raises:
         SegToolkitError: "no-labels", "too-many-labels".
     """
-    labels = dataset.description.labels
-    organs = {value: name for name, value in labels.items() if value != 0 and name.casefold() != IGNORE}
-    if not organs:
-        raise SegToolkitError(
-            "no-labels",
-            f"{dataset.description.name} describes no structures.",
-            "Name their values under 'labels' in its dataset.json.",
-        )
-    if len(organs) > 255:
+    organs = structures_of(dataset)
+    if len(organs) > MOST_CLASSES:
         raise SegToolkitError(
             "too-many-labels",
-            f"{dataset.description.name} describes {len(organs)} structures; 255 are the most.",
+            f"{dataset.description.name} describes {len(organs)} structures; {MOST_CLASSES} are the most.",
             "Leave out some of them.",
         )
-    return dict(sorted(organs.items()))
+    return organs
 
 
 def roles_of(
@@ -88,24 +82,12 @@ def roles_of(
 
 def split_of(dataset: Dataset, settings: DataSettings) -> Split:
     """Training and validation cases of the fold; without a fold all train and none validates."""
-    if settings.fold is None:
-        return Split(tuple(dataset.ids), ())
-    if settings.split == "released":
-        labelled = [case.id for case in dataset.cases if case.label is not None]
-        unlabelled = tuple(case.id for case in dataset.cases if case.label is None)
-        splits = [Split(one.train + unlabelled, one.val) for one in published_folds(labelled)]
-    else:
-        # A fold needs a labelled patient of its own to validate on; a few labels among many make few folds.
-        scored = {dataset.patients[case.id] for case in dataset.cases if case.label is not None}
-        folds = max(2, min(dataset.fold_count or dataset.description.folds, len(scored)))
-        splits = read_splits(dataset) or make_splits(dataset, folds)
-    if settings.fold >= len(splits):
-        raise SegToolkitError(
-            "fold",
-            f"There is no fold {settings.fold}.",
-            f"The folds are numbered 0 to {len(splits) - 1}; null (--fold none) trains on all.",
-        )
-    return splits[settings.fold]
+    if settings.fold is None or settings.split != "released":
+        return splits.split_of(dataset, settings.fold)
+    labelled = [case.id for case in dataset.cases if case.label is not None]
+    unlabelled = tuple(case.id for case in dataset.cases if case.label is None)
+    published = [Split(one.train + unlabelled, one.val) for one in published_folds(labelled)]
+    return splits.fold_of(published, settings.fold)
 
 
 def _labelled(
@@ -117,10 +99,7 @@ def _labelled(
         _check_known(dataset, keys)
         chosen = [id for id in chosen if id in keys]
     if settings.labelled_count is not None:
-        # A hash in place of a generator: it never changes with a library's version.
-        drawn = sorted(chosen, key=lambda id: hashlib.sha256(f"{seed}:{id}".encode()).digest())
-        kept = set(drawn[: settings.labelled_count])
-        chosen = [id for id in chosen if id in kept]
+        chosen = list(drawn_cases(chosen, settings.labelled_count, seed))
     least = settings.labelled_count or 1
     if len(chosen) < least:
         raise SegToolkitError(

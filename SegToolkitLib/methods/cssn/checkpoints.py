@@ -16,16 +16,16 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from SegToolkitLib.anatomy import labels_of
 from SegToolkitLib.atomic import replacing
 from SegToolkitLib.errors import SegToolkitError
 from SegToolkitLib.methods.cssn.network import encoder_name
 from SegToolkitLib.methods.cssn.plan import ModelPlan, NetworkPlan, Size, StagePlan
 from SegToolkitLib.methods.cssn.released import UNKNOWN_LICENCE, Released, released
 from SegToolkitLib.methods.cssn.weights import Stage, State, for_stage, loaded_network, of_stage
-from SegToolkitLib.models.card import Licence, ModelCard, parse, read_card
+from SegToolkitLib.models.card import ModelCard, parse, read_card_of
 from SegToolkitLib.models.folder import load_state, save_model
 from SegToolkitLib.models.foreign import read_checkpoint
+from SegToolkitLib.models.imported import imported_card, stated_licence
 from SegToolkitLib.models.trained import model_name
 
 METHOD = "cssn"
@@ -108,11 +108,7 @@ def export_authors(folder: str | os.PathLike[str], out: str | os.PathLike[str]) 
         SegToolkitError: "other-method"; "not-the-authors-network": not five stages, or percentiles in place
             of a window; "model-mismatch"; or what ``read_card`` and ``load_state`` raise.
     """
-    card = read_card(folder)
-    if card.method != METHOD:
-        raise SegToolkitError(
-            "other-method", f"{card.name} is a model of {card.method}, not {METHOD}.", "Choose another."
-        )
+    card = read_card_of(folder, METHOD)
     plan = parse(ModelPlan, card.settings, f"'settings' of {card.name}")
     state = load_state(folder, card)
     plans: dict[Stage, StagePlan | None] = {"coarse": plan.coarse, "fine": plan.fine}
@@ -200,27 +196,20 @@ def _card(
     labels: str,
     licence_name: str | None,
 ) -> ModelCard:
-    licence = UNKNOWN_LICENCE
-    if licence_name:
-        licence = Licence(
-            name=licence_name, permissive=False, summary=f"The weights are under {licence_name}."
-        )
     stages = f"{' and '.join(files)} stage{'s' * (len(files) > 1)}"
     window = (plan.fine or plan.coarse).intensity.window  # type: ignore[union-attr]
-    values = {
-        "name": model_name(name or f"cssn-{Path(labels).stem}", METHOD),
-        "title": f"CSSN of the authors' code ({len(known.labels)} organs, {stages})",
-        "description": "Imported from checkpoints of the authors' code.",
-        "method": METHOD,
-        "settings": plan.model_dump(mode="json"),
-        "labels": [label.model_dump() for label in labels_of(known.labels)],
-        "preprocessing": {"modality": "CT", "orientation": "RAS", "window": window},
-        "licence": licence.model_dump(),
-        "training": {"provenance": {f"{stage}_imported_from": file.name for stage, file in files.items()}},
-        "limits": "For research only; a person checks every result. What the networks were trained on is not"
+    return imported_card(
+        METHOD,
+        plan,
+        name=model_name(name or f"cssn-{Path(labels).stem}", METHOD),
+        title=f"CSSN of the authors' code ({len(known.labels)} organs, {stages})",
+        labels=known.labels,
+        preprocessing={"modality": "CT", "orientation": "RAS", "window": window},
+        licence=stated_licence(licence_name, UNKNOWN_LICENCE),
+        provenance={f"{stage}_imported_from": file.name for stage, file in files.items()},
+        limits="For research only; a person checks every result. What the networks were trained on is not"
         " recorded in the checkpoints.",
-    }
-    return parse(ModelCard, values, "The card of the imported model")
+    )
 
 
 def _refuse_unknown(plan: StagePlan, stage: Stage, card: ModelCard) -> None:

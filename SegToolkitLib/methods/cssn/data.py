@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -16,6 +15,7 @@ from SegToolkitLib.methods.cssn import augment
 from SegToolkitLib.methods.cssn.layers import normalised
 from SegToolkitLib.methods.cssn.scans import Scan
 from SegToolkitLib.methods.cssn.settings import CssnSettings
+from SegToolkitLib.training.rounds import order_of_round
 
 LABELLED, UNLABELLED = 0, 1
 
@@ -67,7 +67,7 @@ class Sampler:
 
     def _draw(self, scans: Sequence[Scan], kind: int, index: int) -> tuple[Tensor, Any]:
         seed, count = self.settings.seed, len(scans)
-        scan = scans[_order(seed, kind, index // count, count)[index % count]]
+        scan = scans[order_of_round(seed, kind, index // count, count)[index % count]]
         return self.sample(scan, np.random.default_rng((seed, kind, index)))
 
     def sample(self, scan: Scan, rng: np.random.Generator) -> tuple[Tensor, NDArray[np.uint8] | None]:
@@ -114,11 +114,6 @@ class Sampler:
             return intensity.window[1] - intensity.window[0]
         low, high = np.percentile(image, intensity.percentiles)
         return float(high - low)
-
-
-@lru_cache(maxsize=64)
-def _order(seed: int, kind: int, turn: int, count: int) -> NDArray[np.int64]:
-    return np.random.default_rng((seed, kind, turn, count)).permutation(count)
 
 
 def fitted_image(scan: Scan, settings: CssnSettings) -> Tensor:

@@ -11,8 +11,8 @@ import numpy as np
 import torch
 
 from SegToolkitLib.dataset.cache import Cache
+from SegToolkitLib.dataset.case_reader import CaseReader
 from SegToolkitLib.dataset.dataset import Dataset
-from SegToolkitLib.errors import SegToolkitError
 from SegToolkitLib.events import Reporter
 from SegToolkitLib.home import home_folder
 from SegToolkitLib.methods.cssn.coarse import Coarse, Finder
@@ -27,8 +27,8 @@ def cache_folder() -> Path:
     return home_folder() / "cache" / "cssn"
 
 
-class Reader:
-    """Reads the cases of a stage.
+class Reader(CaseReader):
+    """Reads the cases of a stage, see :class:`CaseReader`.
 
     Args:
         dataset: of the run.
@@ -38,10 +38,6 @@ class Reader:
         cache: folder of what was prepared before.
         device: where the coarse stage runs.
         reporter: hears of progress and of cases that are left out.
-
-    Attributes:
-        checksums: of the files that were read.
-        failures: why a case was left out, by id.
     """
 
     def __init__(
@@ -54,17 +50,15 @@ class Reader:
         device: torch.device,
         reporter: Reporter,
     ) -> None:
+        super().__init__(Cache(cache, settings.data.cache_gb), reporter)
         self._dataset, self._settings, self._coarse = dataset, settings, coarse
-        self._device, self._reporter = device, reporter
-        self._cache = Cache(cache, settings.data.cache_gb)
+        self._device = device
         self._layout = Layout(
             settings.size,
             tuple(organs),
             settings.data.region_margin_mm,
             keep_whole=settings.stage == "fine" and settings.augment.crop_probability > 0,
         )
-        self.checksums: dict[str, str] = {}
-        self.failures: dict[str, str] = {}
 
     @property
     def by_label(self) -> bool:
@@ -76,15 +70,7 @@ class Reader:
 
     def read(self, ids: Iterable[str], labelled: bool, what: str) -> list[Scan]:
         """The scans of these cases, prepared; ``what`` they are, for the progress."""
-        ids, scans = list(ids), []
-        for done, id in enumerate(ids, start=1):
-            try:
-                scans.append(self._scan(id, labelled))
-            except SegToolkitError as error:
-                self.failures[id] = error.message
-                self._reporter.warning(f"Case {id} is left out: {error.message}", error.hint)
-            self._reporter.progress(f"reading {what}", done, len(ids))
-        return scans
+        return self._each(ids, what, lambda id: self._scan(id, labelled))
 
     def _scan(self, id: str, labelled: bool) -> Scan:
         case = self._dataset.case(id)
@@ -93,9 +79,7 @@ class Reader:
             region = "label" if labelled else self._found(id)
         scan = Scan(case, labelled, self._layout, self._cache, region)
         _ = scan.fitted
-        self.checksums[id] = self._cache.content_hash(case.image)
-        if labelled and case.label is not None:
-            self.checksums[f"label of {id}"] = self._cache.content_hash(case.label)
+        self._note(case, label=labelled)
         return scan
 
     def _found(self, id: str) -> Region:

@@ -5,17 +5,14 @@ Source: released prediction settings of SemiSeg-CSSN (FLARE22) and EfficientSegm
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from pathlib import Path
-
 from SegToolkitLib.dataset.flare import FLARE21_LABELS, FLARE22_LABELS
-from SegToolkitLib.errors import SegToolkitError
 from SegToolkitLib.methods.cssn.plan import InferencePlan, Size
 from SegToolkitLib.models.card import Licence
+from SegToolkitLib.models.imported import labels_of_file
 from SegToolkitLib.settings import Settings
-from SegToolkitLib.validation import read_json
 
 KNOWN = ("flare22", "flare21")
+EXAMPLE = '{"liver": 1, "spleen": 2}'
 UNKNOWN_LICENCE = Licence(
     name="unknown",
     permissive=False,
@@ -60,22 +57,4 @@ def released(labels: str) -> Released:
     """
     if labels.lower() in KNOWN:
         return {"flare22": FLARE22, "flare21": FLARE21}[labels.lower()]
-    path = Path(labels)
-    if path.suffix.lower() != ".json":
-        raise SegToolkitError(
-            "unknown-labels",
-            f"There is no set of labels {labels!r}.",
-            f'Give {", ".join(KNOWN)}, or a JSON file such as {{"liver": 1, "spleen": 2}}.',
-        )
-    return FLARE22.model_copy(update={"labels": _checked(read_json(path), path)})
-
-
-def _checked(names: Mapping[str, object], path: Path) -> dict[str, int]:
-    values = {name: value for name, value in names.items() if type(value) is int and 1 <= value <= 255}
-    if not values or len(values) < len(names) or len(set(values.values())) < len(values):
-        raise SegToolkitError(
-            "bad-labels",
-            f"{path} must give each structure a whole number of its own from 1 to 255.",
-            'Write an object such as {"liver": 1, "spleen": 2}; the background has no entry.',
-        )
-    return values
+    return FLARE22.model_copy(update={"labels": labels_of_file(labels, ", ".join(KNOWN), EXAMPLE)})

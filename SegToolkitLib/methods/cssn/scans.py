@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
 
@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from SegToolkitLib.dataset.cache import Arrays, Cache
+from SegToolkitLib.dataset.case_reader import CachedCase
+from SegToolkitLib.dataset.classes import as_classes
 from SegToolkitLib.dataset.dataset import Case, read_case
 from SegToolkitLib.errors import SegToolkitError
 from SegToolkitLib.methods.cssn.prepare import (
@@ -49,7 +51,7 @@ class Layout:
 
 
 @dataclass(frozen=True)
-class Scan:
+class Scan(CachedCase):
     """One case of a run.
 
     Attributes:
@@ -66,11 +68,6 @@ class Scan:
     cache: Cache
     region: Region = "whole"
 
-    @property
-    def id(self) -> str:
-        """Of the case."""
-        return self.case.id
-
     @cached_property
     def whole(self) -> Arrays:
         """The volume in the canonical frame: "image" and, where the case is labelled, "label" [z, y, x],
@@ -82,10 +79,6 @@ class Scan:
     def fitted(self) -> Arrays:
         """The region with its margin, at the network's size: see :meth:`cut`."""
         return self.cache.get(self._key("fitted"), self._fit)
-
-    def __getstate__(self) -> dict[str, Any]:
-        # Other processes map the arrays themselves.
-        return {one.name: self.__dict__[one.name] for one in fields(self)}
 
     def cut(self, box: Box) -> dict[str, NDArray[Any]]:
         """A box of the volume at the network's size: "image", "label" where there is one, and "voxel", the
@@ -146,10 +139,7 @@ class Scan:
 
 def channels_of(label: NDArray[Any], values: Sequence[int]) -> NDArray[np.uint8]:
     """Replace the values of a label map by 1, 2, ... in the order given; others become background."""
-    result = np.zeros(label.shape, np.uint8)
-    for channel, value in enumerate(values, start=1):
-        result[label == value] = channel
-    return result
+    return as_classes(label, {value: channel for channel, value in enumerate(values, start=1)})
 
 
 def _cut(whole: Arrays, box: Box, size: Triple) -> dict[str, NDArray[Any]]:

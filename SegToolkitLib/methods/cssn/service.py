@@ -2,29 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
-
-from pydantic import Field
 
 from SegToolkitLib.errors import SegToolkitError
 from SegToolkitLib.events import Reporter
 from SegToolkitLib.methods.cssn.plan import Size
-from SegToolkitLib.settings import Settings
-from SegToolkitLib.validation import validated
-
-Text = Annotated[str, Field(min_length=1)]
+from SegToolkitLib.models.card import ModelCard
+from SegToolkitLib.models.request import ImportRequest, ImportService, Text
 
 
-class _Import(Settings):
+class _Import(ImportRequest):
     """``import_checkpoint``; ``path`` is of either stage, ``coarse`` of the other one."""
 
-    id: str | int
-    do: str
-    method: str | None = None
-    path: Text
-    out: Text
     coarse: Text | None = None
     labels: Text = "flare22"
     coarse_size: Size | None = None
@@ -33,20 +22,14 @@ class _Import(Settings):
     licence_name: Text | None = None
 
 
-class Service:
+class Service(ImportService[_Import]):
     """Serves the requests of one worker; nothing is kept from one to the next."""
 
     def __init__(self) -> None:
-        self.verbs = {"import_checkpoint": self._import}
+        super().__init__(_Import)
 
-    def relieve(self) -> None:
-        """Nothing is kept."""
-
-    def _import(self, values: Mapping[str, Any], reporter: Reporter) -> dict[str, object]:
-        try:
-            request = validated(_Import, values, "The request 'import_checkpoint'")
-        except SegToolkitError as error:
-            raise SegToolkitError("bad-request", error.message, error.hint) from error
+    def imported(self, request: _Import, reporter: Reporter) -> ModelCard:
+        """Make the model; returns its card."""
         given, other = Path(request.path), Path(request.coarse) if request.coarse else None
         try:
             return _imported(request, other, given, reporter)
@@ -57,12 +40,10 @@ class Service:
             return _imported(request, given, other, reporter)
 
 
-def _imported(
-    request: _Import, coarse: Path | None, fine: Path | None, reporter: Reporter
-) -> dict[str, object]:
+def _imported(request: _Import, coarse: Path | None, fine: Path | None, reporter: Reporter) -> ModelCard:
     from SegToolkitLib.methods.cssn.checkpoints import import_authors
 
-    card = import_authors(
+    return import_authors(
         coarse,
         fine,
         request.out,
@@ -73,4 +54,3 @@ def _imported(
         licence_name=request.licence_name,
         tell=reporter.info,
     )
-    return {"name": card.name, "folder": request.out}

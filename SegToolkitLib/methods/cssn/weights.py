@@ -11,11 +11,10 @@ from torch import Tensor, nn
 from SegToolkitLib.errors import SegToolkitError
 from SegToolkitLib.methods.cssn.network import build_network
 from SegToolkitLib.methods.cssn.plan import StagePlan
-from SegToolkitLib.models.foreign import compare_keys
+from SegToolkitLib.models.state import State, as_part, of_part, with_weights
 
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 Stage = Literal["coarse", "fine"]
-State = dict[str, Tensor]
 
 
 def computing_type(device: torch.device, precision: str) -> torch.dtype:
@@ -35,14 +34,12 @@ def computing_type(device: torch.device, precision: str) -> torch.dtype:
 
 def of_stage(state: Mapping[str, Tensor], stage: Stage) -> State:
     """A stage's tensors, under the network's own keys."""
-    return {
-        key.removeprefix(f"{stage}."): value for key, value in state.items() if key.startswith(f"{stage}.")
-    }
+    return of_part(state, stage)
 
 
 def for_stage(state: Mapping[str, Tensor], stage: Stage) -> State:
     """A network's tensors, under the keys that they have in a model."""
-    return {f"{stage}.{key}": value for key, value in state.items()}
+    return as_part(state, stage)
 
 
 def loaded_network(
@@ -61,16 +58,7 @@ def loaded_network(
         SegToolkitError: a key is missing, not known, or of another shape; says which. The authors' code lets
             that pass and keeps random weights.
     """
-    # Shapes alone: fresh weights would be drawn for nothing.
     with torch.device("meta"):
         network = build_network(plan, classes)
-    wanted = {key: tuple(value.shape) for key, value in network.state_dict().items()}
-    report = compare_keys(state, wanted)
-    if not report.fits:
-        raise SegToolkitError(
-            code,
-            f"{what} does not fit the network: {report.text()}.",
-            "Check that file, stage and number of organs belong together.",
-        )
-    network.load_state_dict({key: value.float() for key, value in state.items()}, assign=True)
-    return network.eval()
+    hint = "Check that file, stage and number of organs belong together."
+    return with_weights(network, state, what, hint, code, copied=False)

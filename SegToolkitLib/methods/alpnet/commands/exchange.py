@@ -7,6 +7,7 @@ from pathlib import Path
 
 from SegToolkitLib.events import Reporter
 from SegToolkitLib.methods.registry import Command
+from SegToolkitLib.models.exchange import add_export, exported_file, imported
 
 
 def _add_import(parser: ArgumentParser) -> None:
@@ -21,7 +22,7 @@ def _add_import(parser: ArgumentParser) -> None:
 def _import(options: Namespace, reporter: Reporter) -> dict[str, object]:
     from SegToolkitLib.methods.alpnet.checkpoints import import_authors_checkpoint
 
-    report = import_authors_checkpoint(
+    card = import_authors_checkpoint(
         options.file,
         options.folder,
         modality=options.modality,
@@ -29,22 +30,17 @@ def _import(options: Namespace, reporter: Reporter) -> dict[str, object]:
         std=options.std,
         name=options.name,
     )
-    reporter.info(f"{report.name}: the weights fit; the model lies in {options.folder}")
-    return {"model": str(options.folder)}
+    return imported(card, options.folder, reporter, "the weights fit; ")
 
 
 def _add_export(parser: ArgumentParser) -> None:
-    parser.add_argument("model", help="name of a model, or its folder")
-    parser.add_argument("file", type=Path, help="checkpoint to write (.pth)")
+    add_export(parser, "file", "checkpoint to write (.pth)")
 
 
 def _export(options: Namespace, reporter: Reporter) -> dict[str, object]:
     from SegToolkitLib.methods.alpnet.checkpoints import export_authors_checkpoint
-    from SegToolkitLib.models.store import ModelStore
 
-    path = export_authors_checkpoint(ModelStore().find(options.model).folder, options.file)
-    reporter.info(f"Wrote {path}")
-    return {"file": str(path)}
+    return exported_file(options, reporter, export_authors_checkpoint)
 
 
 IMPORT = Command("turn a checkpoint of the authors' code into a model", _add_import, _import)

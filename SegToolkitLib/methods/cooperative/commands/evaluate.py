@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from SegToolkitLib.cli.options import add_device, ask_in_terminal, count
 from SegToolkitLib.errors import SegToolkitError
@@ -110,6 +111,9 @@ def _add_arguments(parser: ArgumentParser) -> None:
     )
     parser.add_argument("--small", action="store_true", help="one slice at a time, for little memory")
     parser.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="where to write the tables")
+    parser.add_argument(
+        "--overwrite", action="store_true", help="evaluate anew what an earlier run into --out has done"
+    )
     parser.add_argument("--accept-licence", action="store_true", help="accept the models' licences")
     add_device(parser)
 
@@ -119,6 +123,8 @@ def _run(options: Namespace, reporter: Reporter) -> dict[str, object]:
     from SegToolkitLib.dataset.dataset import Dataset
     from SegToolkitLib.evaluation.robustness import overview, write_robustness
     from SegToolkitLib.methods.cooperative.evaluate import Scoring, evaluate
+    from SegToolkitLib.methods.cooperative.kept_results import FOLDER, KeptResults
+    from SegToolkitLib.methods.cooperative.tested_cases import calibration_note
     from SegToolkitLib.training.run_folder import provenance
 
     if options.no_clean and not options.kinds:
@@ -139,16 +145,30 @@ def _run(options: Namespace, reporter: Reporter) -> dict[str, object]:
     _make_folder(options.out)
     sets = _sets(options)
     scoring = Scoring(tuple(options.passes), options.grid, options.tolerance, options.small)
+    how = {"sets": asdict(sets), "scoring": asdict(scoring), "precision": options.precision}
     models = _models(options)
     results: list[VolumeResult] = []
     failures: Failures = {}
+    notes: list[str] = []
     total = 0
     for dataset in datasets:
         name = dataset.description.name
         candidates, cases = _candidates(dataset, models, options)
         reporter.info(f"{name}: {len(cases)} cases, {sets.count} volume(s) each, {len(candidates)} model(s)")
         prefix = f"{name} " if len(datasets) > 1 else ""
-        made, failed = evaluate(candidates, cases, sets.prefixed(prefix), scoring, reporter)
+        measured = replace(scoring, spacing=_spacing_of(dataset))
+        tested = _tested(candidates, models)
+        kept = KeptResults(
+            options.out / FOLDER, name, {**how, "prefix": prefix, "models": tested}, options.overwrite
+        )
+        made, failed = evaluate(
+            candidates, cases, sets.prefixed(prefix), measured, reporter, kept, dataset.description
+        )
+        notes += [
+            note
+            for one, (_, _, model) in zip(candidates, models, strict=True)
+            if (note := calibration_note(dataset, model, one.segmenter.plan.typicality, one.run, one.cases))
+        ]
         results += made
         failures |= {f"{prefix}{id}": error for id, error in failed.items()}
         total += len(cases)
@@ -167,11 +187,30 @@ def _run(options: Namespace, reporter: Reporter) -> dict[str, object]:
         "models": {run: str(model.folder) for _, run, model in models},
         "made_with": provenance(),
     }
-    for line in write_robustness(options.out, results, about):
+    for line in write_robustness(options.out, results, about, notes):
         reporter.info(line)
     raise_failures(failures, total, "evaluated")
     averages = {f"{row.name}, {row.variant}": round(row.average, 4) for row in overview(results)}
     return {"folder": str(options.out), "dice": averages}
+
+
+def _weights(model: OpenedModel) -> str:
+    return model.card.weights.sha256 if model.card.weights else ""
+
+
+def _spacing_of(dataset: Dataset) -> Literal["described", "file", "none"]:
+    """Where spacings come from: volumes of 1 x 1 x 1 mm are no pictures."""
+    if dataset.description.pictures:
+        return "none"
+    return "described" if dataset.description.spacing else "file"
+
+
+def _tested(candidates: list[Candidate], models: list[tuple[str, str, OpenedModel]]) -> list[object]:
+    """All of the models that decides results."""
+    return [
+        [one.name, one.run, sorted(one.classes.items()), one.names, model.card.settings, _weights(model)]
+        for one, (_, _, model) in zip(candidates, models, strict=True)
+    ]
 
 
 def _check_names(names: list[str]) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from SegToolkitLib.events import Reporter
 from SegToolkitLib.methods.registry import Command
+from SegToolkitLib.models.exchange import add_export, add_naming, add_out, exported_files, imported, naming
 
 
 def _add_import(parser: ArgumentParser) -> None:
@@ -18,7 +19,7 @@ def _add_import(parser: ArgumentParser) -> None:
         metavar="PATH",
         help="folder with the five files (image_encoder.pth, ...), or above them; or a snapshot (.pkl)",
     )
-    parser.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="model folder to write")
+    add_out(parser)
     parser.add_argument(
         "--labels",
         default="acdc",
@@ -36,9 +37,7 @@ def _add_import(parser: ArgumentParser) -> None:
         default="volume",
         help="slice: each slice is brought to [0, 1], as released for volumes of one frame (default: volume)",
     )
-    parser.add_argument("--name", help="name of the model (default: made from the labels)")
-    parser.add_argument("--licence-name", help="licence of the weights (default: unclear)")
-    parser.add_argument("--half", action="store_true", help="store half precision")
+    add_naming(parser, made_from="the labels", licence="unclear")
 
 
 def _import(options: Namespace, reporter: Reporter) -> dict[str, object]:
@@ -51,28 +50,19 @@ def _import(options: Namespace, reporter: Reporter) -> dict[str, object]:
         labels=options.labels,
         plan=InputPlan(rescale=options.rescale),
         reconstruction=options.reconstruction,
-        name=options.name,
-        licence_name=options.licence_name,
-        half=options.half,
-        tell=reporter.info,
+        **naming(options, reporter),
     )
-    reporter.info(f"{card.name}: the model lies in {options.out}")
-    return {"model": str(options.out)}
+    return imported(card, options.out, reporter)
 
 
 def _add_export(parser: ArgumentParser) -> None:
-    parser.add_argument("model", help="name of a model, or its folder")
-    parser.add_argument("folder", type=Path, help="folder of the five files to write")
+    add_export(parser, "folder", "folder of the five files to write")
 
 
 def _export(options: Namespace, reporter: Reporter) -> dict[str, object]:
     from SegToolkitLib.methods.cooperative.checkpoints import export_authors
-    from SegToolkitLib.models.store import ModelStore
 
-    files = export_authors(ModelStore().find(options.model).folder, options.folder)
-    for file in files:
-        reporter.info(f"Wrote {file}")
-    return {"files": [str(file) for file in files]}
+    return exported_files(options, reporter, export_authors)
 
 
 IMPORT = Command("turn checkpoints of the authors' code into a model", _add_import, _import)

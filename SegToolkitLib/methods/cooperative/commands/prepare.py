@@ -162,13 +162,16 @@ def _write(
 def _fill(
     dataset: Dataset, settings: CooperativeSettings, options: Namespace, reporter: Reporter
 ) -> dict[str, object]:
+    from SegToolkitLib.dataset.case_reader import check_cache
     from SegToolkitLib.methods.cooperative.scans import Reader, cache_folder
     from SegToolkitLib.methods.cooperative.splits import roles_of
 
     roles = roles_of(dataset, settings.data)
     cache = options.cache or cache_folder()
+    check_cache(cache)
     reader = Reader(dataset, settings.data, settings.input, cache, reporter)
     scans = reader.read(options.shard.of((*roles.train, *roles.held_out)), "cases")
+    reader.check_some(len(scans))
     reporter.info(f"{len(scans)} cases are prepared; {len(reader.failures)} could not be read.")
     return {"prepared": len(scans), "failures": reader.failures, "cache": str(cache)}
 

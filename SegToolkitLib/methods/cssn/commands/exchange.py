@@ -7,6 +7,7 @@ from pathlib import Path
 
 from SegToolkitLib.events import Reporter
 from SegToolkitLib.methods.registry import Command
+from SegToolkitLib.models.exchange import add_export, add_naming, add_out, exported_files, imported, naming
 
 
 def _size(text: str) -> tuple[int, int, int]:
@@ -21,7 +22,7 @@ def _size(text: str) -> tuple[int, int, int]:
 def _add_import(parser: ArgumentParser) -> None:
     parser.add_argument("--coarse", type=Path, metavar="FILE", help="base_coarse_model/best_model.pt")
     parser.add_argument("--fine", type=Path, metavar="FILE", help="efficient_fine_model/best_model.pt")
-    parser.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="model folder to write")
+    add_out(parser)
     parser.add_argument(
         "--labels", default="flare22", help="flare22 (default), flare21, or a JSON file: name -> value"
     )
@@ -29,9 +30,7 @@ def _add_import(parser: ArgumentParser) -> None:
         "--size", type=_size, metavar="Z,Y,X", help="input of the fine network (default: the released one)"
     )
     parser.add_argument("--coarse-size", type=_size, metavar="Z,Y,X", help="input of the coarse network")
-    parser.add_argument("--name", help="name of the model (default: made from the labels)")
-    parser.add_argument("--licence-name", help="licence of the weights (default: unknown)")
-    parser.add_argument("--half", action="store_true", help="store half precision")
+    add_naming(parser, made_from="the labels", licence="unknown")
 
 
 def _import(options: Namespace, reporter: Reporter) -> dict[str, object]:
@@ -44,28 +43,19 @@ def _import(options: Namespace, reporter: Reporter) -> dict[str, object]:
         labels=options.labels,
         coarse_size=options.coarse_size,
         fine_size=options.size,
-        name=options.name,
-        licence_name=options.licence_name,
-        half=options.half,
-        tell=reporter.info,
+        **naming(options, reporter),
     )
-    reporter.info(f"{card.name}: the model lies in {options.out}")
-    return {"model": str(options.out)}
+    return imported(card, options.out, reporter)
 
 
 def _add_export(parser: ArgumentParser) -> None:
-    parser.add_argument("model", help="name of a model, or its folder")
-    parser.add_argument("folder", type=Path, help="folder of the authors' weights to write")
+    add_export(parser, "folder", "folder of the authors' weights to write")
 
 
 def _export(options: Namespace, reporter: Reporter) -> dict[str, object]:
     from SegToolkitLib.methods.cssn.checkpoints import export_authors
-    from SegToolkitLib.models.store import ModelStore
 
-    files = export_authors(ModelStore().find(options.model).folder, options.folder)
-    for file in files:
-        reporter.info(f"Wrote {file}")
-    return {"files": [str(file) for file in files]}
+    return exported_files(options, reporter, export_authors)
 
 
 IMPORT = Command("turn checkpoints of the authors' code into a model", _add_import, _import)

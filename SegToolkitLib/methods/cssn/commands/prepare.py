@@ -70,6 +70,7 @@ def _describe(options: Namespace, reporter: Reporter) -> dict[str, object]:
 
 
 def _fill(options: Namespace, reporter: Reporter) -> dict[str, object]:
+    from SegToolkitLib.dataset.case_reader import check_cache
     from SegToolkitLib.dataset.dataset import Dataset
     from SegToolkitLib.device import choose_device
     from SegToolkitLib.methods.cssn.cases import organs_of, roles_of
@@ -92,11 +93,13 @@ def _fill(options: Namespace, reporter: Reporter) -> dict[str, object]:
     roles = roles_of(dataset, settings.data, settings.seed, selected)
     coarse = Coarse.load(options.coarse, organs) if options.coarse and settings.stage == "fine" else None
     cache = options.cache or cache_folder()
+    check_cache(cache)
     reader = Reader(dataset, settings, organs, coarse, cache, choose_device(options.device), reporter)
     reader.read(options.shard.of((*roles.labelled, *roles.held_out)), True, "labelled cases")
     if settings.cross.enabled:
         reader.read(options.shard.of(roles.unlabelled), False, "unlabelled cases")
     ready = sum(not key.startswith("label of ") for key in reader.checksums)
+    reader.check_some(ready)
     reporter.info(f"{ready} cases are prepared; {len(reader.failures)} could not be read.")
     return {"prepared": ready, "failures": reader.failures, "cache": str(cache)}
 
