@@ -33,6 +33,8 @@ VERBS = {
     "crossval": "train and test a model a fold",
     "maps": "make maps of several registered volumes",
     "export-pseudolabels": "write a model's maps as labels to train on",
+    "refine": "turn maps into masks",
+    "path": "print the folder that another program loads",
     "convert-settings": "turn a configuration of the authors' code into settings",
 }
 

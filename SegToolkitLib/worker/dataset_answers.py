@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from SegToolkitLib.dataset.checks import check
-from SegToolkitLib.dataset.dataset import Dataset
+from SegToolkitLib.dataset.checks import Problem, check
+from SegToolkitLib.dataset.dataset import Dataset, case_key
 from SegToolkitLib.dataset.description import DatasetDescription
 from SegToolkitLib.dataset.new_cases import NewCase, Structure, case_id
 from SegToolkitLib.dataset.nnunet_write import add_cases
+from SegToolkitLib.dataset.slice_tags import tagged_cases
 from SegToolkitLib.errors import SegToolkitError
 from SegToolkitLib.events import Reporter
 from SegToolkitLib.settings import Settings
 from SegToolkitLib.validation import validated
+
+Name = Annotated[str, Field(min_length=1, max_length=64)]
+File = Annotated[str, Field(min_length=1)]
 
 
 class _Request(Settings):
@@ -29,11 +33,25 @@ class _Check(_Request):
 
 
 class _Item(Settings):
-    image: str = Field(min_length=1)
+    """A case: its one image, or its images by the names of their modalities; mask and tags as there are.
+
+    Attributes:
+        tags: slice -> whether the object is visible in it.
+    """
+
+    image: str | None = Field(default=None, min_length=1)
+    images: dict[Name, File] = Field(default_factory=dict, max_length=16)
     mask: str | None = None
     structures: dict[Annotated[int, Field(ge=1)], Structure] = Field(default_factory=dict)
     case: str = Field(min_length=1)
     patient: str | None = None
+    tags: dict[Annotated[int, Field(ge=0)], bool] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _has_images(self) -> _Item:
+        if (self.image is None) == (not self.images):
+            raise ValueError(f"the case {self.case!r} needs 'image' or 'images', and not both")
+        return self
 
 
 class _Add(_Request):
@@ -42,6 +60,7 @@ class _Add(_Request):
     modality: Literal["MR", "CT"] | None = None
     items: list[_Item] = Field(min_length=1)
     append: bool = False
+    resample: bool = False
 
 
 def dataset_check(values: Mapping[str, Any], reporter: Reporter) -> dict[str, object]:
@@ -60,6 +79,8 @@ def dataset_check(values: Mapping[str, Any], reporter: Reporter) -> dict[str, ob
         "labelled": labelled,
         "unlabelled": len(cases) - labelled,
         "labels": dict(description.labels),
+        "channels": list(description.channels),
+        "tagged": _tagged(dataset, problems),
         "folds": _folds(dataset),
         "problems": [
             {"case": one.case, "code": one.code, "text": one.message, "severity": one.severity}
@@ -75,6 +96,7 @@ def dataset_add(values: Mapping[str, Any], reporter: Reporter) -> dict[str, obje
     """
     request = validated(_Add, values, "The request")
     folder = Path(request.folder)
+    names = _channels(request.items)
     description = None
     if not request.append:
         if request.modality is None:
@@ -82,7 +104,11 @@ def dataset_add(values: Mapping[str, Any], reporter: Reporter) -> dict[str, obje
                 "no-modality", "A new data set needs a modality.", "Say whether the images are CT or MR."
             )
         description = DatasetDescription(
-            name=request.name or folder.name, modality=request.modality, labels={"background": 0}
+            name=request.name or folder.name,
+            modality=request.modality,
+            labels={"background": 0},
+            **({"image_pattern": "image_{id}_{channel}.nii.gz"} if names else {}),
+            channels={name: name for name in names},
         )
     elif request.modality is not None:
         # Of this description nothing but the modality is looked at: it must be the data set's.
@@ -92,10 +118,12 @@ def dataset_add(values: Mapping[str, Any], reporter: Reporter) -> dict[str, obje
     cases = [
         NewCase(
             case_id(item.case),
-            Path(item.image),
+            Path(item.image or item.images[names[0]]),
             Path(item.mask) if item.mask else None,
             item.structures if item.mask else {},
             item.patient or None,
+            {name: Path(item.images[name]) for name in names},
+            item.tags,
         )
         for item in request.items
     ]
@@ -104,9 +132,38 @@ def dataset_add(values: Mapping[str, Any], reporter: Reporter) -> dict[str, obje
         description,
         cases,
         mode="append" if request.append else "create",
+        resample=request.resample,
         progress=lambda done, total: reporter.progress("writing", done, total),
     )
     return {"folder": str(folder), "cases": written}
+
+
+def _channels(items: Sequence[_Item]) -> list[str]:
+    """The names of the images of every case, in the order of the first; none where each has one image.
+
+    Raises:
+        SegToolkitError: "several-channels".
+    """
+    names = list(items[0].images)
+    for item in items:
+        if set(item.images) != set(names):
+            told = [", ".join(one) or "one image" for one in (item.images, names)]
+            raise SegToolkitError(
+                "several-channels",
+                f"Case {item.case} has {told[0]}, and case {items[0].case} has {told[1]}.",
+                "Give each case the same images, by the same names.",
+            )
+    return names
+
+
+def _tagged(dataset: Dataset, problems: list[Problem]) -> int:
+    """Cases that the data set's own tags name; what is wrong with these is a problem."""
+    try:
+        named = tagged_cases(dataset.folder)
+    except SegToolkitError as error:
+        problems.append(Problem("", error.code, error.message, "error"))
+        return 0
+    return len({case.id for case in dataset.cases} & (named | {case_key(name) for name in named}))
 
 
 def _folds(dataset: Dataset) -> int:

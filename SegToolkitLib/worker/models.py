@@ -7,14 +7,14 @@ import tempfile
 import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path, PurePosixPath
-from typing import Any, Literal
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from pydantic import Field
 
 from SegToolkitLib.archive import extract, opened
 from SegToolkitLib.automatic.timing import seconds_here
 from SegToolkitLib.errors import SegToolkitError
-from SegToolkitLib.methods.registry import Recognises, automatic, automatic_of, service_of
+from SegToolkitLib.methods.registry import METHODS, Recognises, automatic, automatic_of, service_of
 from SegToolkitLib.models.card import CARD_FILE, ModelCard
 from SegToolkitLib.models.licence import ensure_accepted
 from SegToolkitLib.models.search import Entry
@@ -36,8 +36,20 @@ NOT_AUTOMATIC: dict[str, object] = {
     "seconds_here": {},
 }
 
+# Of models of methods that take one image.
+ONE_IMAGE: dict[str, object] = {"modalities": [], "thresholds": {}, "seeds": 1}
+
 # Turns a checkpoint (a request of the method) into a model folder.
 Importer = Callable[[Mapping[str, Any]], object]
+
+
+@runtime_checkable
+class _Describes(Protocol):
+    """A service that says more of a model than all models have."""
+
+    def describe(self, card: ModelCard) -> dict[str, object]:
+        """Further fields of the answer; imports no torch."""
+        ...
 
 
 class _Request(Settings):
@@ -88,7 +100,14 @@ def _described(entry: Entry) -> dict[str, object]:
     if card is None:
         empty = {"title": entry.name, "description": "", "method": "", "modality": "", "structures": []}
         terms = {"name": "", "summary": "", "permissive": False, "accepted": False}
-        about = {"size_mb": 0.0, "metrics": {}, "text": entry.problem, "labels": [], **NOT_AUTOMATIC}
+        about = {
+            "size_mb": 0.0,
+            "metrics": {},
+            "text": entry.problem,
+            "labels": [],
+            **NOT_AUTOMATIC,
+            **ONE_IMAGE,
+        }
         return {**basic, **empty, "licence": terms, **about}
     licence = card.licence
     return {
@@ -114,14 +133,16 @@ def _described(entry: Entry) -> dict[str, object]:
 
 
 def _use(card: ModelCard) -> dict[str, object]:
-    """How the model segments by itself, and how long it takes here; of no other models."""
-    if card.method not in automatic():
-        return NOT_AUTOMATIC
+    """How the model segments by itself and how long it takes here, or which images it needs together."""
     try:
+        if card.method not in automatic():
+            service = service_of(card.method) if card.method in METHODS else None
+            known = {**NOT_AUTOMATIC, **ONE_IMAGE}
+            return {**known, **service.describe(card)} if isinstance(service, _Describes) else known
         described = automatic_of(card.method).describe(card)
     except SegToolkitError as error:
-        return {**NOT_AUTOMATIC, "usable": False, "problem": error.message}
-    return {"automatic": True, **described, "seconds_here": seconds_here(card)}
+        return {**NOT_AUTOMATIC, **ONE_IMAGE, "usable": False, "problem": error.message}
+    return {"automatic": True, **ONE_IMAGE, **described, "seconds_here": seconds_here(card)}
 
 
 def _is_accepted(card: ModelCard) -> bool:

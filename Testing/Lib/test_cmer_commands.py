@@ -150,7 +150,8 @@ def test_the_command_maps_writes_maps_and_masks(model: Path, dataset: Dataset, t
     assert (tmp_path / "one" / "anna_fused_cam.nii.gz").is_file()
     many = [*common, "--dataset", str(dataset.folder), "-o", str(tmp_path / "all"), "--kind", "gradcam++"]
     assert main([*many, "--no-masks"]) == 0
-    assert len(list((tmp_path / "all").iterdir())) == 4 * 3
+    assert len(list((tmp_path / "all").glob("*.nii.gz"))) == 4 * 3
+    assert (tmp_path / "all" / "agreement.csv").is_file()
     assert main([*common, "-o", str(tmp_path / "none")]) != 0
 
 

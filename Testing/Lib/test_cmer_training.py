@@ -313,5 +313,5 @@ def test_the_engine_knows_the_method() -> None:
 
     assert "cmer" in trainable()
     assert training_of("cmer") is METHOD
-    verbs = {"prepare", "tags", "train", "crossval", "maps", "evaluate", "export-pseudolabels"}
+    verbs = {"prepare", "tags", "train", "crossval", "maps", "refine", "evaluate", "export-pseudolabels"}
     assert verbs | {"convert-settings", "import", "export", "estimate"} == set(commands_of("cmer"))

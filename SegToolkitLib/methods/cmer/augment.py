@@ -1,11 +1,12 @@
 """What changes a training slice before the step: a shift by whole pixels, the same for all modalities.
 
-Source: released code of WSS-CMER, which draws it for each modality by itself.
+Source: released code of WSS-CMER, which draws it for each modality by itself. A change of size is ours.
 """
 
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from SegToolkitLib.methods.cmer.settings import AugmentSettings
@@ -45,10 +46,34 @@ def shifted(slices: Tensor, pixels: Tensor) -> Tensor:
     return result
 
 
-def augmented(slices: Tensor, settings: AugmentSettings, generator: torch.Generator) -> Tensor:
-    """Draw a shift and apply it to one slice [M, Y, X]."""
+def augmented(
+    slices: Tensor, settings: AugmentSettings, generator: torch.Generator, labels: int = 0
+) -> Tensor:
+    """Draw a shift and, where that is wanted, a size, and apply them to one slice.
+
+    Args:
+        slices: [M, Y, X].
+        settings: how far.
+        generator: the only source of chance; on the CPU.
+        labels: how many of the last planes are labels, whose values are not mixed.
+    """
     modalities, rows, columns = slices.shape
-    return shifted(slices, draw_shift(settings, modalities, rows, columns, generator))
+    moved = shifted(slices, draw_shift(settings, modalities, rows, columns, generator))
+    if not settings.scale:
+        return moved
+    factor = 1 + settings.scale * (2 * float(torch.rand((), generator=generator)) - 1)
+    split = modalities - labels
+    parts = [scaled(moved[:split], factor), scaled(moved[split:], factor, "nearest")]
+    return torch.cat([part for part in parts if len(part)])
+
+
+def scaled(slices: Tensor, factor: float, mode: str = "bilinear") -> Tensor:
+    """Slices [M, Y, X] made larger (a factor above 1) or smaller around their centre; what comes in is 0."""
+    if not len(slices):
+        return slices
+    matrix = torch.tensor([[1 / factor, 0.0, 0.0], [0.0, 1 / factor, 0.0]], dtype=slices.dtype)
+    grid = F.affine_grid(matrix[None], [1, *slices.shape], align_corners=False)
+    return F.grid_sample(slices[None], grid, mode=mode, padding_mode="zeros", align_corners=False)[0]
 
 
 def _after(shift: int, length: int) -> slice:

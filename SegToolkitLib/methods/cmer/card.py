@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from SegToolkitLib.anatomy import labels_of
+from SegToolkitLib.automatic.begun import Begun
 from SegToolkitLib.dataset.dataset import Dataset
 from SegToolkitLib.methods.cmer.cases import object_name
 from SegToolkitLib.methods.cmer.settings import CmerSettings
@@ -21,10 +22,14 @@ LIMITS = (
     " of slices: they find the part that tells, not the extent, and their borders are soft. In each slice"
     " that is taken to show the object the map reaches 1, however weak the evidence."
 )
+OF_MASKS = (
+    "For research only; a person checks every result. The modalities must be registered. Where the masks that"
+    " it learnt from were made of slice tags, it has learnt their mistakes."
+)
 
 
 def make_card(
-    context: Context, dataset: Dataset, figures: Figures | None, kept: Mapping[str, Kept]
+    context: Context, dataset: Dataset, figures: Figures | None, kept: Mapping[str, Kept], seeds: int = 1
 ) -> ModelCard:
     """Describe the model of a finished run; the weights are added when it is saved.
 
@@ -33,6 +38,7 @@ def make_card(
         dataset: it was trained on.
         figures: of the weights that are kept; None where nothing was held out.
         kept: where they come from, by modality.
+        seeds: whose networks are kept besides.
     """
     description = dataset.description
     settings: CmerSettings = context.settings
@@ -40,25 +46,28 @@ def make_card(
     train, held_out = data.get("train", []), data.get("held_out", [])
     name = object_name(dataset, settings.data)
     modalities = settings.data.modalities
+    begun = Begun.of_run(data)
     thresholds, fused = thresholds_of(figures.sweeps if figures is not None else {})
-    plan = settings.plan.model_copy(update={"thresholds": thresholds})
+    plan = settings.plan.model_copy(update={"thresholds": thresholds, "seeds": seeds})
     if fused is not None:
         plan = plan.model_copy(update={"fused_threshold": fused})
     chosen = (
         "Thresholds were chosen by the DSC of held-out cases."
-        if thresholds
+        if fused is not None
         else "No held-out case has a mask, so thresholds are 0.5; look at the maps to choose others."
     )
     return ModelCard(
         name=model_name(context.name, "cmer"),
         title=f"{description.name}: maps of {name} in {', '.join(modalities)}",
-        description=f"WSS-CMER on tags of the slices of {len(train)} cases.",
+        description=f"WSS-CMER on tags of the slices of {len(train)} cases."
+        if settings.supervision == "tags"
+        else f"Second stage of WSS-CMER, on masks of {len(train)} cases.",
         method="cmer",
         settings=plan.model_dump(mode="json"),
         labels=labels_of({name: 1}),
         preprocessing=Preprocessing(modality="CT" if description.modality == "CT" else "MR"),
-        trained_on=[trained_on(description, train)],
-        licence=licence_of(description),
+        trained_on=begun.all_seen(trained_on(description, train)),
+        licence=begun.joined(licence_of(description)),
         training=Training(
             command=context.command,
             seed=settings.seed,
@@ -67,7 +76,7 @@ def make_card(
             settings=settings.model_dump(mode="json"),
         ),
         metrics=_metrics(figures, kept if settings.use_best else {}, len(train), len(held_out)),
-        limits=f"{LIMITS} {chosen}",
+        limits=f"{LIMITS if settings.supervision == 'tags' else OF_MASKS} {chosen}",
     )
 
 

@@ -13,15 +13,13 @@ from SegToolkitLib.dataset.channels import files_of
 from SegToolkitLib.dataset.dataset import Case, Dataset
 from SegToolkitLib.dataset.in_place import header_of
 from SegToolkitLib.dataset.nnunet import IGNORE
+from SegToolkitLib.dataset.slice_tags import TAGS_FILE
 from SegToolkitLib.dataset.splits import make_splits, read_splits
 from SegToolkitLib.errors import SegToolkitError
 from SegToolkitLib.methods.cmer.settings import DataSettings
 from SegToolkitLib.methods.cmer.tags import Tag, Tags, from_csv
 from SegToolkitLib.volume import Grid
 from SegToolkitLib.volume.slicewise import slice_axis
-
-# In the data set's folder: tags that come with it.
-TAGS_FILE = "tags.csv"
 
 
 @dataclass(frozen=True)
@@ -40,6 +38,8 @@ def roles_of(dataset: Dataset, settings: DataSettings) -> Roles:
     Raises:
         SegToolkitError: "fold", "folds", "splits".
     """
+    if settings.cases is not None:
+        return _roles_of_some(dataset, settings.cases, settings)
     if settings.fold is None:
         return Roles(tuple(dataset.ids), ())
     splits = read_splits(dataset)
@@ -56,6 +56,26 @@ def roles_of(dataset: Dataset, settings: DataSettings) -> Roles:
         )
     split = splits[settings.fold]
     return Roles(split.train, split.val)
+
+
+def _roles_of_some(dataset: Dataset, cases: Sequence[str], settings: DataSettings) -> Roles:
+    """Of the cases that are named; ids that there are not are errors."""
+    ids = [dataset.case(id).id for id in cases]
+    if settings.fold is None:
+        return Roles(tuple(ids), ())
+    patients = sorted({dataset.patients[id] for id in ids})
+    folds = min(settings.folds or len(patients), len(patients))
+    if folds < 2 or settings.fold >= folds:
+        raise SegToolkitError(
+            "fold",
+            f"There is no fold {settings.fold} of {len(patients)} patients.",
+            f"The folds are numbered 0 to {folds - 1}; null (--fold none) trains on all."
+            if folds > 1
+            else "Name cases of two or more patients, or train on all (--fold none).",
+        )
+    out = set(patients[settings.fold :: folds])
+    held_out = tuple(id for id in ids if dataset.patients[id] in out)
+    return Roles(tuple(id for id in ids if id not in held_out), held_out)
 
 
 def object_values(dataset: Dataset, structures: Sequence[str] | None) -> tuple[int, ...]:
@@ -76,6 +96,12 @@ def object_values(dataset: Dataset, structures: Sequence[str] | None) -> tuple[i
             f"It has {', '.join(labels) or 'none'}; mend data.structures.",
         )
     return tuple(sorted(known[name.casefold()] for name in structures))
+
+
+def ignore_value(dataset: Dataset) -> int | None:
+    """The label of what masks leave open; None where there is none."""
+    labels = dataset.description.labels
+    return next((value for name, value in labels.items() if name.casefold() == IGNORE), None)
 
 
 def object_name(dataset: Dataset, settings: DataSettings) -> str:

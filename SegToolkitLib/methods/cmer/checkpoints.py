@@ -23,7 +23,7 @@ from SegToolkitLib.errors import SegToolkitError
 from SegToolkitLib.methods.cmer.optimiser import build_optimiser
 from SegToolkitLib.methods.cmer.plan import BASE_WIDTH, InputPlan, MapPlan, ModelPlan, NetworkPlan
 from SegToolkitLib.methods.cmer.settings import OptimiserSettings
-from SegToolkitLib.methods.cmer.weights import State, joined, loaded_networks, of_network
+from SegToolkitLib.methods.cmer.weights import State, joined, loaded_networks, of_network, split
 from SegToolkitLib.models.card import Licence, ModelCard, parse, read_card
 from SegToolkitLib.models.folder import load_state, save_model
 from SegToolkitLib.models.foreign import read_checkpoint
@@ -166,8 +166,14 @@ def export_authors(folder: str | os.PathLike[str], out: str | os.PathLike[str]) 
             "other-method", f"{card.name} is a model of {card.method}, not {METHOD}.", "Choose another."
         )
     plan = parse(ModelPlan, card.settings, f"'settings' of {card.name}")
-    state = load_state(folder, card)
-    networks = loaded_networks(plan.network, len(plan.modalities), state, card.name)
+    if plan.supervision != "tags":
+        raise SegToolkitError(
+            "other-method",
+            f"{card.name} was taught by masks; the authors' code knows no such networks.",
+            "Choose a model that tags have taught.",
+        )
+    state, _ = split(load_state(folder, card))
+    networks = loaded_networks(plan.each, len(plan.parts), state, card.name)
     known = card.training.provenance.get("checkpoints", [])
     written = []
     for number, network in enumerate(networks):

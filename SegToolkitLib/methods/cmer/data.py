@@ -20,8 +20,8 @@ from SegToolkitLib.errors import SegToolkitError
 from SegToolkitLib.events import Reporter
 from SegToolkitLib.home import home_folder
 from SegToolkitLib.methods.cmer.augment import augmented
-from SegToolkitLib.methods.cmer.cases import object_values, tags_of
-from SegToolkitLib.methods.cmer.plan import InputPlan
+from SegToolkitLib.methods.cmer.cases import ignore_value, object_values, tags_of
+from SegToolkitLib.methods.cmer.plan import InputPlan, Supervision
 from SegToolkitLib.methods.cmer.prepare import stacked
 from SegToolkitLib.methods.cmer.settings import CmerSettings, DataSettings
 from SegToolkitLib.methods.cmer.tags import Tag
@@ -30,6 +30,8 @@ from SegToolkitLib.methods.cmer.tags import Tag
 VERSION = 1
 # What is drawn, apart from each other.
 ORDER, CHANGES = 0, 1
+# Pixels that a mask leaves open.
+OPEN = 255
 
 
 def cache_folder() -> Path:
@@ -46,6 +48,7 @@ class Scan:
         plan: how slices are made.
         modalities: names, in the order of the networks.
         values: labels of the mask that are the object.
+        ignore: label of what the mask leaves open; None where there is none.
         cache: keeps what is made.
         resample: bring modalities onto the voxels of the first.
         tags: of the slices.
@@ -58,6 +61,7 @@ class Scan:
     cache: Cache
     resample: bool = False
     tags: list[Tag] = field(default_factory=list)
+    ignore: int | None = None
 
     @property
     def id(self) -> str:
@@ -75,6 +79,11 @@ class Scan:
         """Of the object [Z, Y, X], where there is one."""
         return self.arrays.get("mask")
 
+    @property
+    def ignored(self) -> NDArray[np.bool_] | None:
+        """What the mask leaves open (nnU-Net's label "ignore") [Z, Y, X], where it does."""
+        return self.arrays.get("ignored")
+
     def __getstate__(self) -> dict[str, Any]:
         # Other processes map the arrays themselves.
         return {one.name: self.__dict__[one.name] for one in fields(self)}
@@ -91,10 +100,15 @@ class Scan:
         if label is not None:
             made["mask"] = np.isin(stack.label(label), self.values)
             made["shown"] = stack.shown(label, self.values)
+            if self.ignore is not None:
+                made["ignored"] = stack.label(label) == self.ignore
         return made
 
     def _key(self) -> dict[str, Any]:
+        # Where no label is open, the key stays what it was before there were such labels.
+        left_open = {} if self.ignore is None else {"ignore": self.ignore}
         return {
+            **left_open,
             "what": "cmer slices",
             "version": VERSION,
             "images": list(files_of(self.case, self.modalities).values()),
@@ -115,6 +129,7 @@ class Reader:
         tags: given by case; other cases have those of their masks.
         cache: folder of what was prepared before.
         reporter: hears of progress and of cases that are left out.
+        supervision: after "masks" cases without one are left out, and tags are those of the masks.
 
     Attributes:
         checksums: of the files that were read.
@@ -129,10 +144,13 @@ class Reader:
         tags: Mapping[str, Sequence[Tag]],
         cache: Path,
         reporter: Reporter,
+        supervision: Supervision = "tags",
     ) -> None:
+        self._supervision = supervision
         self._dataset, self._settings, self._plan = dataset, settings, plan
         self._tags, self._reporter = tags, reporter
         self._values = object_values(dataset, settings.structures)
+        self._ignore = ignore_value(dataset)
         self._cache = Cache(cache, settings.cache_gb)
         self.checksums: dict[str, str] = {}
         self.failures: dict[str, str] = {}
@@ -151,9 +169,24 @@ class Reader:
 
     def _scan(self, id: str) -> Scan:
         settings, case = self._settings, self._dataset.case(id)
-        scan = Scan(case, self._plan, settings.modalities, self._values, self._cache, settings.resample)
-        count = len(scan.arrays["pixels"])
-        scan.tags.extend(tags_of(id, self._tags, scan.arrays.get("shown"), count))
+        scan = Scan(
+            case,
+            self._plan,
+            settings.modalities,
+            self._values,
+            self._cache,
+            settings.resample,
+            ignore=self._ignore,
+        )
+        shown = scan.arrays.get("shown")
+        if self._supervision == "masks":
+            if shown is None:
+                raise SegToolkitError(
+                    "no-mask", f"Case {id} has no mask to learn from.", "Add one, or learn from tags."
+                )
+            scan.tags.extend(bool(one) for one in shown)
+        else:
+            scan.tags.extend(tags_of(id, self._tags, shown, len(scan.arrays["pixels"])))
         if scan.mask is None and all(tag is None for tag in scan.tags):
             raise SegToolkitError(
                 "no-tags",
@@ -175,11 +208,13 @@ class Batch:
         slices: raw, float32 [N, M, Y, X].
         tags: int64 [N].
         number: of the batch, which seeds what its step draws.
+        masks: where masks teach, uint8 [N, Y, X]: 0, 1, or :data:`OPEN`.
     """
 
     slices: Tensor
     tags: Tensor
     number: int = 0
+    masks: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -230,14 +265,26 @@ class Sampler:
         turn, place = divmod(own, self.batches)
         order = self._order(seed, turn)
         batch = self.settings.optimiser.batch
-        slices, tags = [], []
+        learns_masks = self.settings.supervision == "masks"
+        augment = self.settings.data.augment
+        if learns_masks:
+            # A mask belongs to all modalities.
+            augment = augment.model_copy(update={"modalities": "together"})
+        slices, tags, masks = [], [], []
         for position in range(place * batch, min((place + 1) * batch, len(order))):
             scan, k, tag = self.index[order[position]]
             one = torch.from_numpy(np.array(self.scans[scan].arrays["pixels"][k]))
+            if learns_masks:
+                one = torch.cat([one, torch.from_numpy(target(self.scans[scan], k))[None]])
             generator = seeded(seed, CHANGES, turn, position)
-            slices.append(augmented(one, self.settings.data.augment, generator))
+            one = augmented(one, augment, generator, labels=int(learns_masks))
+            if learns_masks:
+                masks.append(one[-1].byte())
+                one = one[:-1]
+            slices.append(one)
             tags.append(int(tag))
-        return Batch(torch.stack(slices), torch.tensor(tags), number)
+        taught = torch.stack(masks) if learns_masks else None
+        return Batch(torch.stack(slices), torch.tensor(tags), number, taught)
 
     def seed_of(self, number: int) -> tuple[int, int]:
         """The seed of a batch, and its number among those of that seed: as in a run with that seed alone."""
@@ -250,6 +297,15 @@ class Sampler:
     @cached_property
     def _tags(self) -> tuple[bool, ...]:
         return tuple(tag for _, _, tag in self.index)
+
+
+def target(scan: Scan, k: int) -> NDArray[np.float32]:
+    """What a slice's mask teaches, as floats [Y, X]: 0, 1, or :data:`OPEN`."""
+    assert scan.mask is not None
+    found = scan.mask[k].astype(np.float32)
+    if scan.ignored is not None:
+        found[scan.ignored[k]] = OPEN
+    return found
 
 
 @lru_cache(maxsize=16)

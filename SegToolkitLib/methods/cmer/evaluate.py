@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from SegToolkitLib.dataset.batch import Failures
 from SegToolkitLib.dataset.channels import read_channels
@@ -19,10 +20,15 @@ from SegToolkitLib.errors import SegToolkitError
 from SegToolkitLib.evaluation.summary import mean_of
 from SegToolkitLib.evaluation.tables import write_csv, write_results
 from SegToolkitLib.events import Reporter
-from SegToolkitLib.methods.cmer.plan import FUSED
+from SegToolkitLib.methods.cmer.plan import DEFAULT_THRESHOLD, FUSED
+from SegToolkitLib.methods.cmer.refine import refine
+from SegToolkitLib.methods.cmer.refine_settings import RefineSettings
 from SegToolkitLib.methods.cmer.scoring import THRESHOLDS, UNIT, Assd, CaseScores, MeanStd, Sweep, both_assd
-from SegToolkitLib.methods.cmer.segment import CmerMapper
+from SegToolkitLib.methods.cmer.segment import CmerMapper, MapResult
+from SegToolkitLib.volume import Volume
 
+# Masks, where maps have names.
+REFINED, REFINED_AT_HALF = "refined", "refined at 0.5"
 DEFINITIONS: tuple[Assd, ...] = ("directed", "pooled")
 
 
@@ -36,6 +42,8 @@ class How:
         unit: voxels count as 1 x 1 x 1, as released.
         resample: bring modalities onto the voxels of the first.
         thresholds: to try.
+        refining: how the maps of the first kind are refined; the masks are scored as maps of their own, at
+            the model's thresholds (:data:`REFINED`) and at 0.5 (:data:`REFINED_AT_HALF`).
     """
 
     kinds: tuple[str, ...] = ()
@@ -43,6 +51,7 @@ class How:
     unit: bool = False
     resample: bool = False
     thresholds: tuple[float, ...] = THRESHOLDS
+    refining: RefineSettings | None = None
 
 
 @dataclass
@@ -121,12 +130,35 @@ def _score(mapper: CmerMapper, case: Case, values: Sequence[int], how: How, scor
             for definition, one in both_assd(volume.voxels, mask, spacing, how.thresholds).items():
                 by_how.setdefault(definition, {})[case.id] = one
             scores.at.setdefault(kind, {}).setdefault(name, {})[case.id] = result.thresholds[name]
+        if number == 0 and how.refining is not None:
+            _score_refined(result, images, mask, spacing, case.id, how, scores)
         if number == 0:
             shown = result.stack.shown(label, values)
             for name, present in result.present.items():
                 counts = scores.right.setdefault(name, [0, 0])
                 counts[0] += int((present == shown).sum())
                 counts[1] += len(shown)
+
+
+def _score_refined(
+    result: MapResult,
+    images: Mapping[str, Volume],
+    mask: NDArray[np.bool_],
+    spacing: Sequence[float],
+    case: str,
+    how: How,
+    scores: Scores,
+) -> None:
+    kind = next(iter(scores.cases))
+    # A mask is the same at every threshold of a sweep: it is scored once.
+    for name, cuts in ((REFINED, result.thresholds), (REFINED_AT_HALF, DEFAULT_THRESHOLD)):
+        found = refine(images, result.maps, how.refining, cuts).mask.voxels > 0
+        by_how = scores.cases[kind].setdefault(name, {})
+        once = both_assd(found.astype(np.float32), mask, spacing, (DEFAULT_THRESHOLD,))
+        for definition, one in once.items():
+            repeated = (np.repeat(values, len(how.thresholds)) for values in one)
+            by_how.setdefault(definition, {})[case] = CaseScores(*repeated)
+        scores.at[kind].setdefault(name, {})[case] = how.thresholds[0]
 
 
 def at_own(scores: Scores, kind: str, name: str, thresholds: Sequence[float], how: Assd) -> CaseScores:
@@ -232,7 +264,11 @@ def chosen_thresholds(
     scores: Scores, kind: str, thresholds: Sequence[float]
 ) -> tuple[dict[str, float], float]:
     """Best threshold of each modality, and of the fused map."""
-    best = {name: by_how["directed"].best() for name, by_how in scores.sweeps(thresholds)[kind].items()}
+    best = {
+        name: by_how["directed"].best()
+        for name, by_how in scores.sweeps(thresholds)[kind].items()
+        if name not in (REFINED, REFINED_AT_HALF)
+    }
     return {name: value for name, value in best.items() if name != FUSED}, best[FUSED]
 
 

@@ -14,13 +14,15 @@ from torch import Tensor
 
 from SegToolkitLib.methods.cmer.network import Activation, CamNetwork, activation
 from SegToolkitLib.methods.cmer.normalise import PLANE, full, normalised, standardised
-from SegToolkitLib.methods.cmer.plan import InputPlan, MapPlan
+from SegToolkitLib.methods.cmer.plan import DEFAULT_THRESHOLD, InputPlan, MapPlan, Supervision
 
 OBJECT, NOTHING = 1, 0
 PLUS_EPSILON = 1e-7
 # exp() of more does not fit into single precision; it is but a common factor.
 LARGEST_SCORE = 80.0
 UNDERFLOW = 1e-30
+# A probability that is nearer to 0 or 1 has no logit in single precision.
+CLOSE = 1e-6
 
 
 class SliceMaps(NamedTuple):
@@ -46,7 +48,9 @@ class SliceMaps(NamedTuple):
 
 
 @torch.no_grad()
-def slice_maps(network: CamNetwork, slices: Tensor, fit: InputPlan, plan: MapPlan) -> SliceMaps:
+def slice_maps(
+    network: CamNetwork, slices: Tensor, fit: InputPlan, plan: MapPlan, supervision: Supervision = "tags"
+) -> SliceMaps:
     """Maps of slices.
 
     Args:
@@ -54,14 +58,32 @@ def slice_maps(network: CamNetwork, slices: Tensor, fit: InputPlan, plan: MapPla
         slices: raw, [N, channels, Y, X] in any unit.
         fit: how they come to the network.
         plan: source and kind of the map; its gate is up to the caller.
+        supervision: what has taught the network. After masks the map is the probability of each pixel (the
+            plan does not matter), the slice's is the largest of them, and no map is blank.
     """
-    found = activation(network, standardised(slices), fit)
-    raw = raw_map(found, network.classifier.weight, plan)
-    if raw.shape[-2:] != slices.shape[-2:]:
-        raw = F.interpolate(raw[:, None], slices.shape[-2:], mode="bilinear", align_corners=False)[:, 0]
+    found = activation(network, standardised(slices, fit.standardise), fit)
+    if supervision == "masks":
+        return _probable(found.cam, slices)
+    raw = sized(raw_map(found, network.classifier.weight, plan), slices)
     probability = found.logits.softmax(1)[:, OBJECT]
     present = found.logits.argmax(1) == OBJECT
     return SliceMaps(probability, present, normalised(raw), found.logits, blank(raw))
+
+
+def _probable(cam: Tensor, slices: Tensor) -> SliceMaps:
+    maps = sized(cam.softmax(1)[:, OBJECT], slices)
+    probability = maps.amax(PLANE)
+    # Logits whose softmax is the slice's probability.
+    logits = torch.stack([torch.zeros_like(probability), torch.logit(probability, CLOSE)], 1)
+    present = probability > DEFAULT_THRESHOLD
+    return SliceMaps(probability, present, maps, logits, torch.zeros_like(present))
+
+
+def sized(maps: Tensor, slices: Tensor) -> Tensor:
+    """Maps [N, Y', X'] in the size of slices [N, C, Y, X], which differ where a network cuts edges off."""
+    if maps.shape[-2:] == slices.shape[-2:]:
+        return maps
+    return F.interpolate(maps[:, None], slices.shape[-2:], mode="bilinear", align_corners=False)[:, 0]
 
 
 def raw_map(found: Activation, classifier: Tensor, plan: MapPlan) -> Tensor:

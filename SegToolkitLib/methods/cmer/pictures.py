@@ -13,8 +13,8 @@ from scipy import ndimage
 from SegToolkitLib.atomic import replacing
 from SegToolkitLib.methods.cmer.data import Scan
 from SegToolkitLib.methods.cmer.network import Networks
+from SegToolkitLib.methods.cmer.seeing import see
 from SegToolkitLib.methods.cmer.settings import CmerSettings
-from SegToolkitLib.methods.cmer.validation import see
 
 SLICES = 5
 TILE = 160
@@ -40,7 +40,15 @@ def maps_picture(
     picks = [visible[round(at)] for at in np.linspace(0, len(visible) - 1, SLICES + 2)[1:-1]]
     picks = list(dict.fromkeys(picks))
     pixels = np.array(arrays["pixels"][picks])
-    seen = see(networks, pixels, arrays["constant"][picks], settings.input, settings.maps, device)
+    seen = see(
+        networks,
+        pixels,
+        arrays["constant"][picks],
+        settings.input,
+        settings.maps,
+        device,
+        supervision=settings.supervision,
+    )
     maps, present = seen.maps.numpy(), seen.present.numpy()
     modalities = settings.data.modalities
     sheet = Image.new("RGB", (TILE * len(picks), LINE + TILE * len(modalities)))
@@ -49,10 +57,11 @@ def maps_picture(
     for row, modality in enumerate(modalities):
         for column, k in enumerate(picks):
             mask = None if scan.mask is None else scan.mask[k]
-            tile = Image.fromarray(heat(pixels[column, row], maps[row, column], mask))
+            own = row if len(maps) > 1 else 0
+            tile = Image.fromarray(heat(pixels[column, row], maps[own, column], mask))
             corner = (column * TILE, LINE + row * TILE)
             sheet.paste(tile.resize((TILE, TILE), Image.Resampling.BILINEAR), corner)
-            text = f"{modality}, slice {k}" + ("" if present[row, column] else ": absent")
+            text = f"{modality}, slice {k}" + ("" if present[own, column] else ": absent")
             draw.text((corner[0] + 4, corner[1] + 2), text, fill=(255, 255, 255))
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as temporary:

@@ -1,7 +1,9 @@
 """What a model of this method is, as data: modalities, networks, input, maps. It stands in the model's card.
 
-There is one network a modality, all alike; the order of the modalities is that of the networks. Imports no
-torch.
+Of a model that tags have taught there is one network a modality, all alike; the order of the modalities is
+that of the networks. One that masks have taught has a single network, which sees all modalities at once as
+its channels: what tells two tissues apart may be seen in no modality alone, and it costs half as much.
+Imports no torch.
 """
 
 from __future__ import annotations
@@ -17,8 +19,9 @@ BASE_WIDTH = 64
 # Rows and columns that the network takes without cutting any off: it halves them three times.
 MULTIPLE = 8
 DEFAULT_THRESHOLD = 0.5
-# The mean of all modalities' maps, where maps have names.
+# The mean of all modalities' maps, where maps have names; the only map of a model that masks have taught.
 FUSED = "fused"
+Supervision = Literal["tags", "masks"]
 
 Modality = Annotated[str, Field(min_length=1, max_length=64)]
 Modalities = Annotated[tuple[Modality, ...], Field(min_length=2, max_length=16)]
@@ -64,9 +67,11 @@ class InputPlan(Settings):
         description="slices are padded to squares and scaled to so many rows and columns (prostate: 256);"
         " null: as they are (BraTS: 240)",
     )
-    standardise: Literal["slice"] = Field(
+    standardise: Literal["slice", "foreground"] = Field(
         default="slice",
-        description="mean 0 and standard deviation 1 of each slice and modality, background too",
+        description="mean 0 and standard deviation 1 of each slice and modality, background too; foreground:"
+        " of what is above the least value of the slice, and all else is 0, so that the outline of a head has"
+        " no contrast of its own (ours)",
     )
     fit: Literal["pad", "crop"] = Field(
         default="pad",
@@ -92,18 +97,23 @@ class MapPlan(Settings):
 
 
 class ModelPlan(Settings):
-    """``settings`` of a model's card. Weights are named "<number of the modality>.<key>".
+    """``settings`` of a model's card. Weights are named "<number of the network>.<key>", and those of the
+    networks of each seed "seed<number>.<number of the network>.<key>".
 
     Attributes:
-        modalities: names, in the order of the networks.
+        modalities: names, in the order of the networks, or of the channels of the one network.
+        supervision: what has taught it. After masks a map is the probability of each pixel.
+        seeds: whose networks are kept for their agreement; 1 keeps none but those that are used.
         thresholds: by modality; a map above it (not at it) is object. Where none was chosen: 0.5.
         fused_threshold: of the mean of all modalities' maps.
     """
 
     modalities: Modalities = ("T2", "ADC")
+    supervision: Supervision = "tags"
     network: NetworkPlan = NetworkPlan()
     input: InputPlan = InputPlan()
     maps: MapPlan = MapPlan()
+    seeds: int = Field(default=1, ge=1, le=100)
     thresholds: dict[Modality, Threshold] = Field(default_factory=dict)
     fused_threshold: Threshold = DEFAULT_THRESHOLD
 
@@ -116,6 +126,27 @@ class ModelPlan(Settings):
                 f"there is a threshold for {strange[0]!r}; the modalities are {', '.join(self.modalities)}"
             )
         return self
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """What the networks are of, in their order: the modalities, or all of them together."""
+        return self.modalities if self.supervision == "tags" else (FUSED,)
+
+    @property
+    def gated(self) -> bool:
+        """Whether slices that are said not to show the object have blank maps."""
+        return self.maps.gate and self.supervision == "tags"
+
+    @property
+    def map_names(self) -> tuple[str, ...]:
+        """Maps that the model makes; the fused one is the last."""
+        return (*self.modalities, FUSED) if self.supervision == "tags" else (FUSED,)
+
+    @property
+    def each(self) -> NetworkPlan:
+        """One of the networks, with as many channels as come to it."""
+        channels = self.network.image_channels * len(self.modalities) // len(self.parts)
+        return self.network.model_copy(update={"image_channels": channels})
 
     def threshold(self, modality: str) -> float:
         """Of a modality's maps, or of the fused one."""

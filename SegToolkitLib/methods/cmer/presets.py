@@ -9,6 +9,7 @@ from SegToolkitLib.methods.cmer.settings import (
     LossSettings,
     OptimiserSettings,
     ScheduleSettings,
+    TransformSettings,
 )
 from SegToolkitLib.training.method import Preset
 
@@ -45,6 +46,25 @@ PRESETS: dict[str, Preset] = {
                 data=DataSettings(balanced=True),
                 log_every=26,
                 snapshot_every=520,
+            ),
+        ),
+        Preset(
+            "second-stage",
+            "Second stage",
+            "A supervised network of the same widths, on masks: those that were made of maps and refined, or"
+            " drawn ones. A few hundred slices; minutes on a GPU, an hour or two on two cores.",
+            CmerSettings(
+                supervision="masks",
+                input=InputPlan(size=256),
+                transform=TransformSettings(shift=0.1),
+                data=DataSettings(balanced=True),
+                optimiser=OptimiserSettings(
+                    learning_rate=1e-3, weight_decay=0.01, epochs=40, steps_per_epoch=50
+                ),
+                schedule=ScheduleSettings(at_epoch_ends=False),
+                log_every=25,
+                snapshot_every=500,
+                validate_every=250,
             ),
         ),
         Preset(

@@ -21,6 +21,8 @@ from SegToolkitLib.dataset.description import FILE_NAME
 from SegToolkitLib.dataset.nnunet import IGNORE, LABELS, OWN_KEY
 from SegToolkitLib.errors import SegToolkitError
 from SegToolkitLib.events import Reporter
+from SegToolkitLib.methods.cmer.refine import refine
+from SegToolkitLib.methods.cmer.refine_settings import RefineSettings
 from SegToolkitLib.methods.cmer.segment import CmerMapper
 from SegToolkitLib.methods.cmer.tags import Tag
 from SegToolkitLib.volume import Volume, write_volume
@@ -46,18 +48,20 @@ class Cut:
     between: Literal["ignore", "background"] = "ignore"
 
 
-def labelled(map_: Volume, cut: Cut, tags: Sequence[Tag] | None) -> Volume:
+def labelled(map_: Volume, cut: Cut, tags: Sequence[Tag] | None, mask: Volume | None = None) -> Volume:
     """A map as a label: 0, 1, and 2 for what is uncertain.
 
     Args:
         map_: 0 to 1.
         cut: thresholds.
         tags: of the slices; where the object is said not to be visible, there is none.
+        mask: the refined map, which is the object in place of what lies above ``high``.
     """
     values = map_.voxels
-    label: NDArray[np.uint8] = (values > cut.high).astype(np.uint8)
+    shown = values > cut.high if mask is None else mask.voxels > 0
+    label: NDArray[np.uint8] = shown.astype(np.uint8)
     if cut.between == "ignore":
-        label[(values > cut.low) & (values <= cut.high)] = UNCERTAIN
+        label[(values > cut.low) & (values <= cut.high) & ~shown] = UNCERTAIN
     if tags is not None:
         axis = 2 - slice_axis(map_.grid)
         absent = [k for k, tag in enumerate(tags) if tag is False]
@@ -76,6 +80,7 @@ def export(
     reporter: Reporter,
     *,
     resample: bool = False,
+    refining: RefineSettings | None = None,
 ) -> dict[str, int]:
     """Write labels and a ``dataset.json`` in nnU-Net's layout.
 
@@ -89,6 +94,7 @@ def export(
         out: folder of the new data set.
         reporter: hears of progress, and of cases that are left out.
         resample: bring modalities onto the voxels of the first.
+        refining: how the maps, cut at the model's thresholds, are refined; None takes ``cut`` alone.
 
     Returns:
         Voxels of the object by case.
@@ -106,7 +112,10 @@ def export(
     for done, case in enumerate(cases, start=1):
         try:
             images, _ = read_channels(case, names, resample=resample)
-            label = labelled(mapper.maps(images).maps[cut.name], cut, tags.get(case.id))
+            result, own, mask = mapper.maps(images), tags.get(case.id), None
+            if refining is not None:
+                mask = refine(images, result.maps, refining, result.thresholds, tags=own).mask
+            label = labelled(result.maps[cut.name], cut, own, mask)
             file = f"{LABELS}/{case.id}{ENDING}"
             write_volume(label, out / file)
             images_of = [str(one.resolve()) for one in files_of(case, names).values()]
@@ -117,24 +126,31 @@ def export(
         reporter.progress("labelling", done, len(cases))
     if not listing:
         raise SegToolkitError("no-cases", "No case could be labelled.", "The warnings say why.")
-    write_json(out / FILE_NAME, _description(dataset, names, structure, cut, listing))
+    write_json(out / FILE_NAME, _description(dataset, names, structure, cut, listing, refining))
     return voxels
 
 
 def _description(
-    dataset: Dataset, names: Sequence[str], structure: str, cut: Cut, listing: dict[str, Any]
+    dataset: Dataset,
+    names: Sequence[str],
+    structure: str,
+    cut: Cut,
+    listing: dict[str, Any],
+    refining: RefineSettings | None,
 ) -> dict[str, Any]:
     facts = dataset.description
     labels = {"background": 0, structure: OBJECT}
     if cut.between == "ignore":
         labels[IGNORE] = UNCERTAIN
     patients = {id: dataset.patients[id] for id in listing if dataset.patients[id] != id}
+    made = "" if refining is None else f", the object refined ({refining.model_dump_json()})"
     own: dict[str, Any] = {"modality": facts.modality, "patients": patients, "unlabelled": {}}
     if facts.licence is not None:
         own["licence"] = facts.licence.model_dump(mode="json", exclude_none=True)
     return {
         "name": f"{facts.name}-pseudo-labels",
-        "description": f"Labels are maps of WSS-CMER ({cut.name}), cut at {cut.low:g} and {cut.high:g}.",
+        "description": f"Labels are maps of WSS-CMER ({cut.name}), cut at {cut.low:g} and {cut.high:g}"
+        f"{made}.",
         "channel_names": {str(number): name for number, name in enumerate(names)},
         "labels": labels,
         "numTraining": len(listing),

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from SegToolkitLib.dataset.dataset import Dataset
 from SegToolkitLib.errors import SegToolkitError
 from SegToolkitLib.events import Reporter
+from SegToolkitLib.methods.cmer.beginning import begin
 from SegToolkitLib.methods.cmer.card import make_card
 from SegToolkitLib.methods.cmer.cases import given_tags, roles_of
 from SegToolkitLib.methods.cmer.data import Reader, Sampler, Scan, cache_folder
@@ -14,8 +16,10 @@ from SegToolkitLib.methods.cmer.settings import CmerSettings
 from SegToolkitLib.methods.cmer.tags import check_usable
 from SegToolkitLib.methods.cmer.train import CmerTask
 from SegToolkitLib.methods.cmer.validation import Figures, validate
+from SegToolkitLib.methods.cmer.weights import State, with_seeds
 from SegToolkitLib.models.folder import save_model
-from SegToolkitLib.training.checkpoint import latest_checkpoint
+from SegToolkitLib.models.trained import licence_of
+from SegToolkitLib.training.checkpoint import checkpoints, latest_checkpoint
 from SegToolkitLib.training.method import Context, Prepared
 from SegToolkitLib.training.validation import evaluating
 
@@ -42,14 +46,16 @@ def prepare(context: Context) -> Prepared:
     roles = roles_of(dataset, settings.data)
     tags = given_tags(dataset, settings.data.modalities[0], context.places.get("tags"))
     cache = context.places.get("cache", cache_folder())
-    reader = Reader(dataset, settings.data, settings.input, tags, cache, context.reporter)
+    reader = Reader(
+        dataset, settings.data, settings.input, tags, cache, context.reporter, settings.supervision
+    )
     train = reader.read(roles.train, "training cases")
     held_out = reader.read(roles.held_out, "held-out cases")
     if not train:
         raise SegToolkitError(
             "no-cases", "None of the training cases could be read.", "The warnings before this line say why."
         )
-    counts = check_usable({scan.id: scan.tags for scan in train})
+    counts = check_usable({scan.id: scan.tags for scan in train}, settings.supervision)
     _check_masks(settings, held_out)
     sampler = Sampler(train, settings)
     context.reporter.info(
@@ -57,13 +63,20 @@ def prepare(context: Context) -> Prepared:
         f" tagged; with those left out in which nothing can be seen, a round of {len(sampler.index)} slices"
         f" takes {sampler.batches} steps."
     )
-    fingerprint = {
+    fingerprint: dict[str, Any] = {
         "dataset": dataset.description.name,
         "train": [scan.id for scan in train],
         "held_out": [scan.id for scan in held_out],
         "sha256": reader.checksums | {f"tags of {scan.id}": _told(scan) for scan in (*train, *held_out)},
     }
-    return Prepared(CmerTask(sampler, settings, context.device, held_out), fingerprint)
+    state: State | None = None
+    folder = context.places.get("start")
+    # A run that goes on has the weights it began with in its checkpoints, for the seeds to come.
+    if folder is not None and not checkpoints(context.run.checkpoints):
+        state, begun = begin(settings, folder)
+        begun.tell(licence_of(dataset.description), dataset, roles.held_out, context.reporter)
+        fingerprint |= begun.kept()
+    return Prepared(CmerTask(sampler, settings, context.device, held_out, state), fingerprint)
 
 
 def finish(context: Context, task: CmerTask) -> Path:
@@ -74,14 +87,15 @@ def finish(context: Context, task: CmerTask) -> Path:
     if settings.use_best and newest is not None:
         task.load_extra_state(newest["extra"])
         task.take_kept()
+    seeds = task.seed_states()
     figures = None
     if task.held_out:
         with evaluating(task.network):
             figures = validate(task.network, task.held_out, settings, task.device)
         _tell(context.reporter, figures)
-    card = make_card(context, dataset_of(context), figures, task.kept)
+    card = make_card(context, dataset_of(context), figures, task.kept, max(1, len(seeds)))
     model = context.run.result / "model"
-    save_model(model, card, task.network.state_dict())
+    save_model(model, card, with_seeds(task.network.state_dict(), seeds))
     return model
 
 
@@ -92,7 +106,7 @@ def dataset_of(context: Context) -> Dataset:
 
 
 def _check_masks(settings: CmerSettings, held_out: list[Scan]) -> None:
-    if settings.selection.by == "dsc" and not any(scan.mask is not None for scan in held_out):
+    if settings.selects_by == "dsc" and held_out and not any(scan.mask is not None for scan in held_out):
         raise SegToolkitError(
             "no-masks",
             "The best weights are to be chosen by DSC, and no held-out case has a mask.",

@@ -18,6 +18,7 @@ from SegToolkitLib.methods.cmer.plan import (
     Modalities,
     ModelPlan,
     NetworkPlan,
+    Supervision,
     check_modalities,
 )
 from SegToolkitLib.settings import Settings
@@ -31,12 +32,15 @@ Size = Annotated[int, Field(ge=MULTIPLE, le=4096)]
 
 
 class LossSettings(Settings):
-    """The four terms of a modality's loss, and their weights."""
+    """The four terms of a modality's loss, and their weights; of masks, cross-entropy and Dice."""
 
     ce_weight: float = Field(default=1.0, ge=0, le=1e6, description="cross-entropy of the tags")
     er_weight: float = Field(default=1.0, ge=0, le=1e6, description="equivariance within a modality")
     kl_weight: float = Field(default=0.5, ge=0, le=1e6, description="agreement on the classes (lmda)")
     cmer_weight: float = Field(default=1.0, ge=0, le=1e6, description="equivariance across modalities")
+    dice_weight: float = Field(
+        default=1.0, ge=0, le=1e6, description="of masks: Dice, beside the cross-entropy of each pixel"
+    )
     temperature: float = Field(default=10.0, gt=0, le=1000, description="of KL (temp)")
     cmer_reduction: Literal["mean", "sum"] = Field(
         default="mean",
@@ -90,6 +94,13 @@ class AugmentSettings(Settings):
     modalities: Literal["together", "released"] = Field(
         default="together", description="released: each modality is shifted by itself, against registration"
     )
+    scale: float = Field(
+        default=0.0,
+        ge=0,
+        le=0.9,
+        description="ours: largest part by which a slice shrinks or grows, so that the size of a head does"
+        " not tell its slices; 0 leaves it",
+    )
 
 
 class DataSettings(Settings):
@@ -97,6 +108,11 @@ class DataSettings(Settings):
 
     modalities: Modalities = Field(default=("T2", "ADC"), description="names, in the order of the networks")
     fold: int | None = Field(default=0, ge=0, description="fold left out for validation; null trains on all")
+    cases: tuple[Name, ...] | None = Field(
+        default=None,
+        description="that take part at all; the folds are then cut of their patients, each patient a fold"
+        " where folds is null; null: all",
+    )
     folds: int | None = Field(
         default=None, ge=2, le=1000, description="where the data set has no splits.json; null: as it says"
     )
@@ -171,6 +187,11 @@ class CmerSettings(TrainingSettings):
         description="trainings in one run, with seeds that follow each other; the best is kept",
     )
     validate_every: int = Field(default=200, ge=0, description="steps between two validations; 0 is never")
+    supervision: Supervision = Field(
+        default="tags",
+        description="masks: the second stage (ours); one network of the same widths that sees all modalities"
+        " learns the masks, pixel by pixel, and DSC decides which weights are kept",
+    )
     network: NetworkPlan = NetworkPlan()
     input: InputPlan = InputPlan()
     maps: MapPlan = MapPlan()
@@ -194,8 +215,18 @@ class CmerSettings(TrainingSettings):
     def plan(self) -> ModelPlan:
         """What the model's card says, before thresholds are chosen."""
         return ModelPlan(
-            modalities=self.data.modalities, network=self.network, input=self.input, maps=self.maps
+            modalities=self.data.modalities,
+            supervision=self.supervision,
+            network=self.network,
+            input=self.input,
+            maps=self.maps,
+            seeds=self.seeds,
         )
+
+    @property
+    def selects_by(self) -> str:
+        """What decides which weights are kept; see :class:`SelectionSettings`."""
+        return "dsc" if self.supervision == "masks" else self.selection.by
 
     @model_validator(mode="after")
     def _names_differ(self) -> CmerSettings:

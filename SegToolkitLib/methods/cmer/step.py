@@ -85,5 +85,5 @@ def training_step(
 
 
 def _see(networks: Networks, slices: Tensor, settings: CmerSettings) -> list[Activation]:
-    parts = standardised(slices).chunk(len(networks), dim=1)
+    parts = standardised(slices, settings.input.standardise).chunk(len(networks), dim=1)
     return [networks.see(index, part, settings.input) for index, part in enumerate(parts)]

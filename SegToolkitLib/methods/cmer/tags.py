@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import csv
 import io
-import itertools
 import os
 import re
 from collections.abc import Mapping, Sequence
@@ -21,13 +20,13 @@ from numpy.typing import NDArray
 
 from SegToolkitLib.atomic import write_text
 from SegToolkitLib.dataset.dataset import case_key
+from SegToolkitLib.dataset.slice_tags import COLUMNS, tag_rows
 from SegToolkitLib.errors import SegToolkitError
 
 # Visible, not visible, or not tagged.
 Tag = bool | None
 Tags = dict[str, list[Tag]]
 
-COLUMNS = ("case", "slice", "visible")
 WORDS: dict[str, Tag] = {
     **dict.fromkeys(("1", "yes", "true", "visible", "y"), True),
     **dict.fromkeys(("0", "no", "false", "not visible", "n"), False),
@@ -51,8 +50,12 @@ def counted(tags: Mapping[str, Sequence[Tag]]) -> Counts:
     return Counts(every.count(True), every.count(False), every.count(None))
 
 
-def check_usable(tags: Mapping[str, Sequence[Tag]]) -> Counts:
+def check_usable(tags: Mapping[str, Sequence[Tag]], supervision: str = "tags") -> Counts:
     """Complain of tags that nothing can be learnt from; return how many there are.
+
+    Args:
+        tags: by case.
+        supervision: after "masks" slices without the object are not needed.
 
     Raises:
         SegToolkitError: "no-visible-slice" or "no-empty-slice": there must be slices of both kinds.
@@ -64,7 +67,7 @@ def check_usable(tags: Mapping[str, Sequence[Tag]]) -> Counts:
             f"Of {sum(counts)} slices none is tagged as showing the object.",
             "Tag slices that show it, and some that do not.",
         )
-    if not counts.not_visible:
+    if not counts.not_visible and supervision == "tags":
         raise SegToolkitError(
             "no-empty-slice",
             f"All {counts.visible} tagged slices show the object, so nothing tells what it is.",
@@ -120,11 +123,7 @@ def to_csv(tags: Mapping[str, Sequence[Tag]], file: str | os.PathLike[str]) -> N
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
     for case, own in tags.items():
-        for tag, group in itertools.groupby(enumerate(own), key=lambda item: item[1]):
-            numbers = [number for number, _ in group]
-            if tag is not None:
-                where = f"{numbers[0]}-{numbers[-1]}" if len(numbers) > 1 else f"{numbers[0]}"
-                writer.writerow((case, where, int(tag)))
+        writer.writerows(tag_rows(case, {k: tag for k, tag in enumerate(own) if tag is not None}))
     write_text(file, text.getvalue())
 
 

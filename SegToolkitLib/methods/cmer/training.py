@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 PLACES = (
     Place("tags", "file", "which slices show the object (CSV: case, slice, visible); else masks tell"),
+    Place("start", "folder", "weights to begin with: a model, a run, or the authors' checkpoints"),
     Place("cache", "folder", "prepared slices, shared by all runs (default: in the home folder)", made=True),
 )
 

@@ -28,6 +28,7 @@ class _MadeUp:
 
     id = "trial"
     mask: NDArray[np.bool_] | None = None
+    ignored: NDArray[np.bool_] | None = None
 
     def __init__(self, settings: CmerSettings, size: tuple[int, int]) -> None:
         modalities = len(settings.data.modalities)
@@ -36,7 +37,7 @@ class _MadeUp:
             "constant": np.zeros((SLICES, modalities), np.bool_),
         }
         self.tags: list[Tag] = [bool(k % 2) for k in range(SLICES)]
-        if settings.selection.by == "dsc":
+        if settings.selects_by == "dsc":
             self.mask = np.zeros((SLICES, *size), np.bool_)
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -17,73 +16,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from SegToolkitLib.methods.cmer.data import Scan
-from SegToolkitLib.methods.cmer.maps import agreement, fused, slice_maps
-from SegToolkitLib.methods.cmer.network import CamNetwork, Networks
-from SegToolkitLib.methods.cmer.plan import FUSED, InputPlan, MapPlan
+from SegToolkitLib.methods.cmer.maps import agreement
+from SegToolkitLib.methods.cmer.network import Networks
+from SegToolkitLib.methods.cmer.plan import FUSED
 from SegToolkitLib.methods.cmer.scoring import THRESHOLDS, CaseScores, Sweep
+from SegToolkitLib.methods.cmer.seeing import named_maps, see
 from SegToolkitLib.methods.cmer.settings import CmerSettings
 
 METRIC = "score"
-# Slices that go through a network at once.
-CHUNK = 16
-
-
-class Seen(NamedTuple):
-    """What the networks make of all slices of a case, on the CPU.
-
-    Attributes:
-        logits: [M, Z, classes].
-        present: whether the network sees the object, bool [M, Z].
-        maps: not gated, [M, Z, Y, X].
-        blank: maps without a positive pixel, bool [M, Z].
-    """
-
-    logits: Tensor
-    present: Tensor
-    maps: Tensor
-    blank: Tensor
-
-    def shown(self, gate: bool) -> Tensor:
-        """The maps, blank where the object is said to be absent."""
-        return self.maps * self.present[..., None, None] if gate else self.maps
-
-
-@torch.no_grad()
-def see(
-    networks: Networks,
-    pixels: NDArray[np.float32],
-    constant: NDArray[np.bool_],
-    fit: InputPlan,
-    plan: MapPlan,
-    device: torch.device,
-    chunk: int = CHUNK,
-) -> Seen:
-    """Send all slices of a case through all networks.
-
-    Args:
-        networks: in evaluation mode, on ``device``.
-        pixels: raw, [Z, M, Y, X].
-        constant: slices [Z, M] in which nothing can be seen: they count as without the object (ours).
-        fit, plan: of the model.
-        device: where to compute.
-        chunk: slices at once.
-    """
-    parts: list[list[Tensor]] = [[], [], [], []]
-    for number, network in enumerate(networks):
-        assert isinstance(network, CamNetwork)
-        own: list[list[Tensor]] = [[], [], [], []]
-        for start in range(0, len(pixels), chunk):
-            slices = torch.from_numpy(np.array(pixels[start : start + chunk, number : number + 1]))
-            found = slice_maps(network, slices.to(device), fit, plan)
-            assert found.logits is not None
-            assert found.blank is not None
-            for kept, one in zip(own, (found.logits, found.present, found.maps, found.blank), strict=True):
-                kept.append(one.cpu())
-        for all_, kept in zip(parts, own, strict=True):
-            all_.append(torch.cat(kept))
-    logits, present, maps, blank = (torch.stack(part) for part in parts)
-    empty = torch.from_numpy(np.array(constant.T))
-    return Seen(logits, present & ~empty, maps * ~empty[..., None, None], blank)
 
 
 @dataclass
@@ -136,34 +76,42 @@ def validate(
         settings: of the run.
         device: where to work.
     """
-    modalities = settings.data.modalities
+    plan = settings.plan
     logits, tags, blank, agreeing = [], [], [], []
-    scores: dict[str, dict[str, CaseScores]] = {name: {} for name in (*modalities, FUSED)}
+    scores: dict[str, dict[str, CaseScores]] = {name: {} for name in plan.map_names}
     for scan in scans:
         arrays = scan.arrays
-        seen = see(networks, arrays["pixels"], arrays["constant"], settings.input, settings.maps, device)
+        seen = see(
+            networks,
+            arrays["pixels"],
+            arrays["constant"],
+            settings.input,
+            settings.maps,
+            device,
+            supervision=settings.supervision,
+        )
         tagged = [k for k, tag in enumerate(scan.tags) if tag is not None and not arrays["constant"][k].any()]
         own = torch.tensor([int(scan.tags[k] or 0) for k in tagged], dtype=torch.long)
         logits.append(seen.logits[:, tagged])
         tags.append(own)
         visible = [k for k in tagged if scan.tags[k]]
         blank.append(seen.blank[:, visible].double())
-        if visible:
+        if visible and len(plan.parts) > 1:
             agreeing.append(agreement(seen.maps[:, visible]))
         if scan.mask is not None:
-            shown = seen.shown(settings.maps.gate)
-            for name, maps in zip((*modalities, FUSED), (*shown, fused(shown)), strict=True):
-                scores[name][scan.id] = dsc_alone(maps.numpy(), scan.mask)
+            counted = ~scan.ignored if scan.ignored is not None else np.True_
+            for name, maps in named_maps(plan.map_names, seen.shown(plan.gated)).items():
+                scores[name][scan.id] = dsc_alone(maps * counted, scan.mask)
     joined, truth, blanks = torch.cat(logits, 1), torch.cat(tags), torch.cat(blank, 1)
     batch = settings.optimiser.batch if settings.selection.average == "released" else None
     figures = [_of_tags(one, truth, batch) for one in joined]
     return Figures(
-        accuracy={name: accuracy for name, (accuracy, _) in zip(modalities, figures, strict=True)},
-        loss={name: loss for name, (_, loss) in zip(modalities, figures, strict=True)},
-        blank={name: float(one.mean()) for name, one in zip(modalities, blanks, strict=True)},
+        accuracy={name: accuracy for name, (accuracy, _) in zip(plan.parts, figures, strict=True)},
+        loss={name: loss for name, (_, loss) in zip(plan.parts, figures, strict=True)},
+        blank={name: float(one.mean()) for name, one in zip(plan.parts, blanks, strict=True)},
         agreement=float(torch.cat(agreeing).mean()) if agreeing else math.nan,
         sweeps={name: Sweep.of(own) for name, own in scores.items() if own},
-        by=settings.selection.by,
+        by=settings.selects_by,
     )
 
 

@@ -8,6 +8,7 @@ from SegToolkitLib.methods.cmer.commands import (
     maps,
     prepare,
     pseudolabels,
+    refine,
     tags,
     train,
 )
@@ -18,6 +19,7 @@ COMMANDS = {
     "train": train.COMMAND,
     "crossval": crossval.COMMAND,
     "maps": maps.COMMAND,
+    "refine": refine.COMMAND,
     "evaluate": evaluate.COMMAND,
     "export-pseudolabels": pseudolabels.COMMAND,
     "convert-settings": convert.COMMAND,

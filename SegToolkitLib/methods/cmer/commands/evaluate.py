@@ -10,6 +10,7 @@ from SegToolkitLib.cli.options import add_device, add_model, ask_in_terminal
 from SegToolkitLib.errors import SegToolkitError
 from SegToolkitLib.events import Reporter
 from SegToolkitLib.methods.cmer.commands.maps import KINDS, add_cases, threshold
+from SegToolkitLib.methods.cmer.commands.refinement import add_refine, settings_of
 from SegToolkitLib.methods.registry import Command
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ def _add_arguments(parser: ArgumentParser) -> None:
         help="held-out (by the model's training), all, test, or ids such as 12,17 (default: held-out)",
     )
     add_scoring(parser)
+    add_refine(parser)
     parser.add_argument("--no-gate", action="store_true", help="also where a network sees no object")
     parser.add_argument(
         "--choose",
@@ -77,6 +79,7 @@ def _run(options: Namespace, reporter: Reporter) -> dict[str, object]:
         options.unit_spacing,
         options.resample,
         tuple(options.thresholds or THRESHOLDS),
+        settings_of(options) if options.refine else None,
     )
     scores = evaluate(mapper, cases, values_of(dataset, model), how, reporter)
     if not scores.cases:
@@ -119,8 +122,9 @@ def held_out(dataset: Dataset, model: OpenedModel) -> list[str]:
         raise SegToolkitError(
             "no-cases", f"{model.card.name} left no fold of this data set out.", "Choose other --cases."
         )
-    folds = model.card.training.settings.get("data", {}).get("folds")
-    return list(roles_of(dataset, DataSettings(fold=model.fold, folds=folds)).held_out)
+    data = model.card.training.settings.get("data", {})
+    settings = DataSettings(fold=model.fold, folds=data.get("folds"), cases=data.get("cases"))
+    return list(roles_of(dataset, settings).held_out)
 
 
 def values_of(dataset: Dataset, model: OpenedModel) -> tuple[int, ...]:

@@ -10,11 +10,15 @@ from typing import TYPE_CHECKING
 from SegToolkitLib.cli.options import add_device, add_model, ask_in_terminal
 from SegToolkitLib.errors import SegToolkitError
 from SegToolkitLib.events import Reporter
+from SegToolkitLib.methods.cmer.commands.refinement import add_refine, settings_of, tags_by_case
 from SegToolkitLib.methods.registry import Command
 
 if TYPE_CHECKING:
+    from SegToolkitLib.dataset.dataset import Dataset
     from SegToolkitLib.methods.cmer.plan import ModelPlan
+    from SegToolkitLib.methods.cmer.refine_settings import RefineSettings
     from SegToolkitLib.methods.cmer.segment import MapResult
+    from SegToolkitLib.methods.cmer.tags import Tag
     from SegToolkitLib.volume import Volume
 
 KINDS = ("cam", "gradcam", "gradcam++")
@@ -78,12 +82,17 @@ def _add_arguments(parser: ArgumentParser) -> None:
         "--format", choices=FORMATS, default=".nii.gz", help="of the files (default: .nii.gz)"
     )
     parser.add_argument("--small", action="store_true", help="one slice at a time, for little memory")
+    parser.add_argument(
+        "--tags", type=Path, metavar="FILE", help="for --refine: slices without the object stay empty (CSV)"
+    )
+    add_refine(parser)
     add_device(parser)
 
 
 def _run(options: Namespace, reporter: Reporter) -> dict[str, object]:
     from SegToolkitLib.automatic.tested import opened_model
     from SegToolkitLib.device import choose_device
+    from SegToolkitLib.evaluation.tables import write_csv
     from SegToolkitLib.methods.cmer.segment import load
 
     if bool(options.image) == (options.dataset is not None):
@@ -94,39 +103,58 @@ def _run(options: Namespace, reporter: Reporter) -> dict[str, object]:
         )
     model = opened_model(options.model, "cmer", options.accept_licence, ask_in_terminal())
     mapper = load(model.folder, model.card, choose_device(options.device), options.precision)
+    refining = settings_of(options) if options.refine else None
     done: dict[str, object] = {}
-    for name, images in _patients(options, mapper.plan):
+    agreeing: list[dict[str, object]] = []
+    for name, images, tags in _patients(options, mapper.plan):
         files: list[str] = []
         for number, kind in enumerate(options.kind or [mapper.plan.maps.kind]):
             plan = mapper.plan.maps.model_copy(
                 update={"kind": kind, "gate": mapper.plan.maps.gate and not options.no_gate}
             )
-            result = mapper.maps(images, plan, resample=options.resample, small=options.small)
+            result = mapper.maps(
+                images,
+                plan,
+                resample=options.resample,
+                small=options.small,
+                progress=lambda step, total: reporter.progress("maps", step, total),
+            )
             files += _write(options, name, kind, result)
             if number == 0:
                 _tell(reporter, name, result)
+                agreeing += _agreement(name, result)
+                if refining is not None:
+                    files.append(_refined(options, name, images, result, refining, tags, reporter))
         done[name] = files
+    write_csv(options.out / "agreement.csv", agreeing)
     reporter.info(f"The maps lie in {options.out}")
     return {"folder": str(options.out), "files": done}
 
 
-def _patients(options: Namespace, plan: ModelPlan) -> Iterator[tuple[str, dict[str, Volume]]]:
+def _patients(
+    options: Namespace, plan: ModelPlan
+) -> Iterator[tuple[str, dict[str, Volume], list[Tag] | None]]:
+    """Name, images and, where they are refined and there are some, tags."""
     from SegToolkitLib.dataset.channels import read_channels
     from SegToolkitLib.dataset.dataset import Dataset
     from SegToolkitLib.volume import read_volume
 
     if options.image:
-        yield options.name, {name: read_volume(path) for name, path in options.image}
+        images = {name: read_volume(path) for name, path in options.image}
+        tags = tags_by_case(options.tags, {options.name: images}) if options.refine else {}
+        yield options.name, images, tags.get(options.name)
         return
     dataset = Dataset.open(options.dataset, options.data)
-    ids = (
-        dataset.ids
-        if options.cases == "all"
-        else [one.strip() for one in options.cases.split(",") if one.strip()]
-    )
-    for id in ids:
+    for id in chosen_ids(dataset, options.cases):
         case = dataset.case(id)
-        yield case.id, read_channels(case, plan.modalities, resample=options.resample)[0]
+        images, _ = read_channels(case, plan.modalities, resample=options.resample)
+        tags = tags_by_case(options.tags, {case.id: images}, dataset) if options.refine else {}
+        yield case.id, images, tags.get(case.id)
+
+
+def chosen_ids(dataset: Dataset, text: str) -> list[str]:
+    """Of "all" or "12,17"."""
+    return dataset.ids if text == "all" else [one.strip() for one in text.split(",") if one.strip()]
 
 
 def _write(options: Namespace, name: str, kind: str, result: MapResult) -> list[str]:
@@ -134,7 +162,7 @@ def _write(options: Namespace, name: str, kind: str, result: MapResult) -> list[
 
     files = []
     for map_name, volume in result.maps.items():
-        path = options.out / f"{name}_{_plain(map_name)}_{_plain(kind)}{options.format}"
+        path = map_file(options.out, name, map_name, kind, options.format)
         write_volume(volume, path)
         files.append(str(path))
         if not options.no_masks:
@@ -142,6 +170,53 @@ def _write(options: Namespace, name: str, kind: str, result: MapResult) -> list[
             write_volume(result.mask(map_name, options.threshold), path)
             files.append(str(path))
     return files
+
+
+def map_file(folder: Path, name: str, map_name: str, kind: str, ending: str) -> Path:
+    """Where a map of a patient is written."""
+    return folder / f"{name}_{_plain(map_name)}_{_plain(kind)}{ending}"
+
+
+def _refined(
+    options: Namespace,
+    name: str,
+    images: dict[str, Volume],
+    result: MapResult,
+    settings: RefineSettings,
+    tags: list[Tag] | None,
+    reporter: Reporter,
+) -> str:
+    from SegToolkitLib.methods.cmer.refine import refine
+    from SegToolkitLib.volume import write_volume
+
+    thresholds = result.thresholds if options.threshold is None else options.threshold
+    found = refine(
+        result.shown_images(images, options.resample),
+        result.maps,
+        settings,
+        thresholds,
+        tags=tags,
+        progress=lambda step, total: reporter.progress("refining", step, total),
+    )
+    for note in found.notes:
+        reporter.warning(f"{name}: {note}")
+    path = options.out / f"{name}_refined{options.format}"
+    write_volume(found.mask, path)
+    return str(path)
+
+
+def _agreement(name: str, result: MapResult) -> list[dict[str, object]]:
+    """Rows of agreement.csv; nothing stands where nobody sees the object, or there is one network."""
+    pairs = zip(result.modality_agreement, result.seed_agreement, strict=True)
+    return [
+        {
+            "case": name,
+            "slice": k,
+            "modalities": "" if modalities is None else modalities,
+            "seeds": "" if seeds is None else seeds,
+        }
+        for k, (modalities, seeds) in enumerate(pairs)
+    ]
 
 
 def _plain(text: str) -> str:

@@ -8,7 +8,8 @@ from pathlib import Path
 from SegToolkitLib.cli.options import add_device, add_model, ask_in_terminal
 from SegToolkitLib.errors import SegToolkitError
 from SegToolkitLib.events import Reporter
-from SegToolkitLib.methods.cmer.commands.maps import add_cases, threshold
+from SegToolkitLib.methods.cmer.commands.maps import add_cases, chosen_ids, threshold
+from SegToolkitLib.methods.cmer.commands.refinement import add_refine, settings_of
 from SegToolkitLib.methods.registry import Command
 
 
@@ -33,6 +34,7 @@ def _add_arguments(parser: ArgumentParser) -> None:
         help="what lies between: nnU-Net's label 'ignore' (our other methods take it for background), or"
         " background (default: ignore)",
     )
+    add_refine(parser)
     parser.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="data set to make")
     add_device(parser)
 
@@ -42,7 +44,6 @@ def _run(options: Namespace, reporter: Reporter) -> dict[str, object]:
     from SegToolkitLib.dataset.dataset import Dataset
     from SegToolkitLib.device import choose_device
     from SegToolkitLib.methods.cmer.cases import given_tags
-    from SegToolkitLib.methods.cmer.plan import FUSED
     from SegToolkitLib.methods.cmer.pseudolabels import Cut, export
     from SegToolkitLib.methods.cmer.segment import load
 
@@ -55,7 +56,7 @@ def _run(options: Namespace, reporter: Reporter) -> dict[str, object]:
     dataset = Dataset.open(options.dataset, options.data)
     model = opened_model(options.model, "cmer", options.accept_licence, ask_in_terminal())
     mapper = load(model.folder, model.card, choose_device(options.device), options.precision)
-    known = {name.casefold(): name for name in (*mapper.plan.modalities, FUSED)}
+    known = {name.casefold(): name for name in mapper.plan.map_names}
     name = known.get(options.map.casefold())
     if name is None:
         raise SegToolkitError(
@@ -64,17 +65,17 @@ def _run(options: Namespace, reporter: Reporter) -> dict[str, object]:
             f"It makes {', '.join(known.values())}.",
         )
     tags = given_tags(dataset, mapper.plan.modalities[0], options.tags)
-    ids = dataset.ids if options.cases == "all" else [one for one in options.cases.split(",") if one.strip()]
     voxels = export(
         mapper,
         dataset,
-        [dataset.case(id.strip()) for id in ids],
+        [dataset.case(id) for id in chosen_ids(dataset, options.cases)],
         tags,
         Cut(name, options.low, options.high, options.between),
         model.card.labels[0].name if model.card.labels else "object",
         options.out,
         reporter,
         resample=options.resample,
+        refining=settings_of(options) if options.refine else None,
     )
     empty = [id for id, count in voxels.items() if not count]
     if empty:

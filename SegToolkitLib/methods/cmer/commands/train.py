@@ -14,7 +14,7 @@ from SegToolkitLib.training import command
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Of ``train`` and ``crossval``."""
-    command.add_arguments(parser, "quick, default, published or published-brats")
+    command.add_arguments(parser, "quick, default, published, published-brats or second-stage")
     parser.add_argument(
         "--modalities", metavar="A,B", help="names in the data set (shorthand for data.modalities)"
     )
@@ -22,6 +22,12 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--steps", type=count, help="updates of each seed, in place of epochs")
     parser.add_argument("--seeds", type=count, help="trainings in the run, of which the best are kept")
     parser.add_argument("--seed", type=int, help="of the first")
+    parser.add_argument(
+        "--init-from",
+        type=Path,
+        metavar="FOLDER",
+        help="begin with the weights of a model, of a run, or of the authors' checkpoints (place start)",
+    )
 
 
 def _add_arguments(parser: ArgumentParser) -> None:
@@ -39,7 +45,8 @@ def _run(options: Namespace, reporter: Reporter) -> dict[str, object]:
 
 def places_of(options: Namespace) -> dict[str, Path]:
     """Further inputs by the method's own options."""
-    return {} if options.tags is None else {"tags": options.tags}
+    given = {"tags": options.tags, "start": options.init_from}
+    return {name: path for name, path in given.items() if path is not None}
 
 
 def take_over(options: Namespace, reporter: Reporter) -> None:
