@@ -28,9 +28,7 @@ def check_cache(folder: Path) -> None:
     except OSError:
         writable = False
     if not writable:
-        raise SegToolkitError(
-            "bad-place", f"{folder} cannot take prepared cases.", "Choose another --cache."
-        )
+        raise SegToolkitError("bad-place", f"{folder} cannot take prepared cases.", "Choose another --cache.")
 
 
 class CachedCase:

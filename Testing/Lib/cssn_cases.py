@@ -9,28 +9,16 @@ import numpy as np
 
 from SegToolkitLib.dataset.dataset import Dataset
 from SegToolkitLib.dataset.description import DatasetDescription
-from SegToolkitLib.events import Reporter
 from SegToolkitLib.methods.cssn.presets import PRESETS
 from SegToolkitLib.methods.cssn.settings import CssnSettings
 from SegToolkitLib.methods.cssn.training import METHOD
 from SegToolkitLib.settings import load
-from SegToolkitLib.training.session import run_training
-from SegToolkitLib.training.start import Start
 from SegToolkitLib.volume import Reorient, Volume, write_volume
+from small_runs import Runs
 
 SHAPE = (30, 40, 36)
 # Canonical boxes (z, y, x) of two organs; the second lies to the right of the first.
 ORGANS = {1: np.s_[8:22, 10:24, 4:14], 2: np.s_[6:16, 12:22, 18:30]}
-
-
-class Heard(Reporter):
-    """Remembers warnings."""
-
-    def __init__(self) -> None:
-        self.warnings: list[str] = []
-
-    def warning(self, text: str, hint: str = "") -> None:
-        self.warnings.append(text)
 
 
 def made_case(number: int, code: str = "RAS", spacing: float = 4.0) -> tuple[Volume, Volume]:
@@ -87,16 +75,5 @@ def tiny(*overrides: str, stage: str = "fine") -> CssnSettings:
     return load(CssnSettings, preset, None, [*small, *overrides])
 
 
-def trained(
-    dataset: Dataset,
-    run: Path,
-    settings: CssnSettings,
-    reporter: Reporter | None = None,
-    resume: Any = "no",
-    **places: Path,
-) -> Path:
-    """Train in this process; returns the model's folder."""
-    start = Start(dataset=str(dataset.folder), places={"cache": run.parent / "cache", **places})
-    model = run_training(METHOD, run, settings, start, "cpu", reporter or Reporter(), resume)
-    assert model is not None
-    return model
+RUNS = Runs(METHOD)
+trained = RUNS.trained

@@ -4,21 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from PIL import Image
 
 from SegToolkitLib.dataset.dataset import Dataset
 from SegToolkitLib.dataset.description import DatasetDescription, Licence
-from SegToolkitLib.events import Reporter
 from SegToolkitLib.methods.pdcr_uafr.presets import PRESETS
 from SegToolkitLib.methods.pdcr_uafr.settings import PdcrUafrSettings
 from SegToolkitLib.methods.pdcr_uafr.training import METHOD
 from SegToolkitLib.settings import load
-from SegToolkitLib.training.run_folder import RunFolder
-from SegToolkitLib.training.session import run_training
-from SegToolkitLib.training.start import Start
+from small_runs import Heard as Heard
+from small_runs import Runs
 
 # None is 6: there, oneDNN of torch 2.13 writes beyond its memory in the backward pass. The last block has
 # more channels than those before it, as only then its checkpoint tells its width.
@@ -42,20 +39,6 @@ SMALL = (
     "snapshot_every=2",
     "log_every=1",
 )
-
-
-class Heard(Reporter):
-    """Remembers what it is told."""
-
-    def __init__(self) -> None:
-        self.warnings: list[str] = []
-        self.infos: list[str] = []
-
-    def warning(self, text: str, hint: str = "") -> None:
-        self.warnings.append(text)
-
-    def info(self, text: str) -> None:
-        self.infos.append(text)
 
 
 def tiny(*overrides: str) -> PdcrUafrSettings:
@@ -95,21 +78,5 @@ def made_pictures(folder: Path, ids: Sequence[str] = tuple("123456"), value: int
     return Dataset.open(folder)
 
 
-def trained(
-    dataset: Dataset,
-    run: Path,
-    settings: PdcrUafrSettings,
-    reporter: Reporter | None = None,
-    resume: Any = "no",
-    **places: Path,
-) -> Path:
-    """Train in this process; returns the model's folder."""
-    start = Start(dataset=str(dataset.folder), places={"cache": run.parent / "cache", **places})
-    model = run_training(METHOD, run, settings, start, "cpu", reporter or Reporter(), resume)
-    assert model is not None
-    return model
-
-
-def metrics(run: Path) -> list[dict[str, Any]]:
-    """What was logged, step by step."""
-    return RunFolder(run).events("metric")
+RUNS = Runs(METHOD)
+trained = RUNS.trained

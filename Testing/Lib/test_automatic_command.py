@@ -168,6 +168,21 @@ REFUSED: dict[str, tuple[list[str], str]] = {
 }
 
 
+def test_each_part_has_a_table_of_its_own(place: Path) -> None:
+    names = set()
+    for part in ("0/3", "1/3", "2/3"):
+        words = ("-i", place / "in", "-o", place / "out", "--table", place / "volumes.csv", "--shard", part)
+        if part == "2/3":  # no CT
+            refused(place, *words)
+            continue
+        table = Path(run(place, *words)["table"])
+        assert table.name == f"volumes-{part[0]}-of-3.csv"
+        with table.open(encoding="utf-8", newline="") as file:
+            names |= {row["image"] for row in csv.DictReader(file)}
+    assert names == {"a", "b"}
+    assert not (place / "volumes.csv").exists()
+
+
 @pytest.mark.parametrize("case", REFUSED)
 def test_what_cannot_work_is_said_and_leaves_nothing(
     place: Path, monkeypatch: pytest.MonkeyPatch, case: str

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import pickle
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
-from cooperative_cases import Heard, made_dataset
-from cooperative_runs import SMALL, metrics, tiny, trained
+from cooperative_cases import made_dataset
+from cooperative_runs import RUNS, SMALL, tiny, trained
 from SegToolkitLib.automatic.tested import OpenedModel, cases_to_test
 from SegToolkitLib.cli import main
 from SegToolkitLib.dataset.dataset import Dataset
@@ -37,18 +36,12 @@ from SegToolkitLib.models.card import read_card
 from SegToolkitLib.models.folder import load_state
 from SegToolkitLib.training.checkpoint import load_checkpoint
 from SegToolkitLib.training.run_folder import RunFolder
+from small_runs import Heard, equal, metrics, weights
 from toy_runs import call
 
 CPU = torch.device("cpu")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    """Networks as small as these gain nothing from more, which wait for each other on a busy machine."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+# Networks as small as these gain nothing from more threads, which wait for each other on a busy machine.
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")
@@ -58,11 +51,6 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
 
 def _task(*overrides: str) -> CooperativeTask:
     return trial(tiny(*overrides), None, CPU)
-
-
-def _weights(run: Path, file: str = "00000004.pt") -> dict[str, Any]:
-    state: dict[str, Any] = load_checkpoint(run / "checkpoints" / file)["network"]
-    return state
 
 
 def test_the_published_preset_is_the_released_configuration() -> None:
@@ -184,16 +172,8 @@ def test_batches_can_be_drawn_by_other_processes(dataset: Dataset, tmp_path: Pat
 def test_a_resumed_run_is_that_which_was_never_stopped(dataset: Dataset, tmp_path: Path) -> None:
     # Dropout draws from the global generators, whose states checkpoints keep.
     settings = tiny("network.encoder_dropout=0.2", "optimiser.warm_up=1", "validate_every=3")
-    whole, parts = tmp_path / "whole", tmp_path / "parts"
-    trained(dataset, whole, settings)
-    trained(dataset, parts, settings)
-    # As if it had been killed after its second step.
-    for path in (parts / "checkpoints").iterdir():
-        if "00000002" not in path.name:
-            path.unlink()
-    trained(dataset, parts, settings, resume="must")
-    first, second = _weights(whole), _weights(parts)
-    assert all(torch.equal(first[key], second[key]) for key in first)
+    whole, parts = RUNS.whole_and_resumed(dataset, tmp_path, settings)
+    assert equal(weights(whole), weights(parts))
     logged = {event["step"]: event["loss"] for event in metrics(whole)}
     assert all(event["loss"] == logged[event["step"]] for event in metrics(parts))
 
@@ -202,8 +182,7 @@ def test_a_validation_leaves_no_trace(dataset: Dataset, tmp_path: Path) -> None:
     settings = ("network.encoder_dropout=0.2", "optimiser.epochs=2")
     for name, every in (("with", 1), ("without", 0)):
         trained(dataset, tmp_path / name, tiny(f"validate_every={every}", *settings))
-    first, second = (_weights(tmp_path / name, "00000002.pt") for name in ("with", "without"))
-    assert all(torch.equal(first[key], second[key]) for key in first)
+    assert equal(weights(tmp_path / "with", 2), weights(tmp_path / "without", 2))
 
 
 def test_the_published_lists_choose_the_patients(tmp_path: Path) -> None:
@@ -373,7 +352,7 @@ def test_two_processes_make_the_updates_of_one_that_accumulates_two(dataset: Dat
     assert found == pytest.approx(expected, rel=1e-2)
     # Each process has its own statistics, of which the first one's are kept: it has seen half of the batches.
     key = "image_encoder.general_encoder.inc.1.num_batches_tracked"
-    counts = [int(_weights(tmp_path / run, "00000003.pt")[key]) for run in ("two", "one")]
+    counts = [int(weights(tmp_path / run, 3)[key]) for run in ("two", "one")]
     assert counts == [3, 6]
     assert read_card(tmp_path / "two" / "result" / "model").method == "cooperative"
 

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
-from cssn_cases import Heard, made_case, made_dataset, tiny, trained
+from cssn_cases import RUNS, made_case, made_dataset, tiny, trained
 from SegToolkitLib.cli import main
 from SegToolkitLib.dataset.dataset import Dataset
 from SegToolkitLib.errors import SegToolkitError
@@ -35,17 +33,11 @@ from SegToolkitLib.models.card import read_card
 from SegToolkitLib.models.folder import load_state
 from SegToolkitLib.training.checkpoint import load_checkpoint, milestones
 from SegToolkitLib.training.run_folder import RunFolder
+from small_runs import Heard, equal, weights
 
 CPU = torch.device("cpu")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    """Networks as small as these gain nothing from more, which wait for each other on a busy machine."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+# Networks as small as these gain nothing from more threads, which wait for each other on a busy machine.
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")
@@ -210,23 +202,10 @@ def test_validation_takes_the_better_network() -> None:
     assert task.better == "b"
 
 
-def _weights(run: Path) -> dict[str, Any]:
-    newest = sorted(path for path in (run / "checkpoints").glob("0*.pt"))[-1]
-    return load_checkpoint(newest)["network"]
-
-
 def test_a_resumed_run_is_that_which_was_never_stopped(dataset: Dataset, tmp_path: Path) -> None:
     settings = tiny("cross.ema=0.9")
-    whole, parts = tmp_path / "whole", tmp_path / "parts"
-    trained(dataset, whole, settings)
-    trained(dataset, parts, settings)
-    # As if it had been killed after its second step.
-    for path in (parts / "checkpoints").iterdir():
-        if "00000002" not in path.name:
-            path.unlink()
-    trained(dataset, parts, settings, resume="must")
-    first, second = _weights(whole), _weights(parts)
-    assert all(torch.equal(first[key], second[key]) for key in first)
+    whole, parts = RUNS.whole_and_resumed(dataset, tmp_path, settings)
+    assert equal(weights(whole), weights(parts))
     kept = [path.name for path in milestones(parts / "checkpoints")]
     assert kept == ["keep-00000003.pt", "keep-00000004.pt"]
 
@@ -243,7 +222,7 @@ def test_milestones_outlive_the_checkpoints_around_them(dataset: Dataset, tmp_pa
     ]
     states = [load_checkpoint(path)["network"] for path in milestones(folder)]
     assert not torch.equal(states[0]["a.final.weight"], states[1]["a.final.weight"])
-    assert torch.equal(states[2]["a.final.weight"], _weights(tmp_path / "run")["a.final.weight"])
+    assert torch.equal(states[2]["a.final.weight"], weights(tmp_path / "run", 6)["a.final.weight"])
 
 
 def test_fine_training_looks_where_the_coarse_model_points(dataset: Dataset, tmp_path: Path) -> None:

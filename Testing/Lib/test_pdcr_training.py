@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import sys
 from argparse import ArgumentParser
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from pdcr_runs import SMALL, Heard, made_pictures, metrics, tiny, trained
+from pdcr_runs import RUNS, SMALL, made_pictures, tiny, trained
 from SegToolkitLib.dataset.dataset import Dataset
 from SegToolkitLib.dataset.description import DatasetDescription
 from SegToolkitLib.errors import SegToolkitError
@@ -31,22 +30,15 @@ from SegToolkitLib.methods.pdcr_uafr.validation import validate
 from SegToolkitLib.models.card import read_card
 from SegToolkitLib.models.folder import load_state
 from SegToolkitLib.settings import load
-from SegToolkitLib.training.checkpoint import load_checkpoint
 from SegToolkitLib.training.run_folder import RunFolder
 from SegToolkitLib.volume import Volume, write_volume
+from small_runs import Heard, equal, metrics, weights
 from toy_runs import call
 
 CPU = torch.device("cpu")
 TERMS = ("cross_entropy", "encoder", "decoder", "cross")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    """Networks as small as these gain nothing from more, which wait for each other on a busy machine."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+# Networks as small as these gain nothing from more threads, which wait for each other on a busy machine.
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")
@@ -56,11 +48,6 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
 
 def _task(*overrides: str) -> PdcrUafrTask:
     return trial(tiny(*overrides), None, CPU)
-
-
-def _weights(run: Path, file: str = "00000004.pt") -> dict[str, Any]:
-    state: dict[str, Any] = load_checkpoint(run / "checkpoints" / file)["network"]
-    return state
 
 
 def _parsed(verb: str, *words: object) -> Any:
@@ -252,16 +239,8 @@ def _three_classes(*overrides: str) -> Any:
 def test_a_resumed_run_is_that_which_was_never_stopped(dataset: Dataset, tmp_path: Path) -> None:
     # Dropout draws from the global generators, whose states checkpoints keep.
     settings = tiny("validate_every=3")
-    whole, parts = tmp_path / "whole", tmp_path / "parts"
-    trained(dataset, whole, settings)
-    trained(dataset, parts, settings)
-    # As if it had been killed after its second step.
-    for path in (parts / "checkpoints").iterdir():
-        if "00000002" not in path.name:
-            path.unlink()
-    trained(dataset, parts, settings, resume="must")
-    first, second = _weights(whole), _weights(parts)
-    assert all(torch.equal(first[key], second[key]) for key in first)
+    whole, parts = RUNS.whole_and_resumed(dataset, tmp_path, settings)
+    assert equal(weights(whole), weights(parts))
     logged = {event["step"]: event["loss"] for event in metrics(whole)}
     assert all(event["loss"] == logged[event["step"]] for event in metrics(parts))
 
@@ -269,8 +248,7 @@ def test_a_resumed_run_is_that_which_was_never_stopped(dataset: Dataset, tmp_pat
 def test_a_validation_leaves_no_trace(dataset: Dataset, tmp_path: Path) -> None:
     for name, every in (("with", 1), ("without", 0)):
         trained(dataset, tmp_path / name, tiny(f"validate_every={every}", "optimiser.epochs=2"))
-    first, second = (_weights(tmp_path / name, "00000002.pt") for name in ("with", "without"))
-    assert all(torch.equal(first[key], second[key]) for key in first)
+    assert equal(weights(tmp_path / "with", 2), weights(tmp_path / "without", 2))
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="torchrun needs POSIX here")

@@ -34,6 +34,9 @@ def describe(card: ModelCard) -> Described:
 def load(folder: Path, card: ModelCard, device: torch.device, precision: str) -> AutomaticSegmenter:
     """Load a model.
 
+    Its terms are not asked for: who loads a model has accepted them, see
+    :func:`SegToolkitLib.models.licence.ensure_accepted`.
+
     Args:
         folder: of the model.
         card: of that folder.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from SegToolkitLib.automatic.begun import Begun
 from SegToolkitLib.errors import SegToolkitError
 from SegToolkitLib.events import Reporter
 from SegToolkitLib.methods.pdcr_uafr.checkpoints import loaded_network, reduced
@@ -17,7 +18,9 @@ from SegToolkitLib.models.foreign import read_checkpoint
 METHOD = "pdcr_uafr"
 
 
-def begin(network: DeepLab, places: Mapping[str, Path], names: Mapping[int, str], reporter: Reporter) -> None:
+def begin(
+    network: DeepLab, places: Mapping[str, Path], names: Mapping[int, str], reporter: Reporter
+) -> Begun:
     """Take over weights; the settings stay the run's own.
 
     Args:
@@ -25,6 +28,9 @@ def begin(network: DeepLab, places: Mapping[str, Path], names: Mapping[int, str]
         places: "start", a model, a run or a checkpoint of the authors' code; or "imagenet", a file.
         names: class -> name.
         reporter: hears how far a file went, and where classes have other names.
+
+    Returns:
+        What the weights of a start have seen and on what terms they come, as far as a card says it.
 
     Raises:
         SegToolkitError: "two-starts", "start-differs" (another network or other classes), "other-method",
@@ -36,10 +42,10 @@ def begin(network: DeepLab, places: Mapping[str, Path], names: Mapping[int, str]
     if imagenet is not None:
         reporter.info(load_imagenet(network.backbone, imagenet).text())
     if start is None:
-        return
+        return Begun()
     made = next((one for one in (start / "result" / "model", start) if (one / CARD_FILE).is_file()), None)
     if made is None:
-        state = reduced(read_checkpoint(start)).state
+        state, begun = reduced(read_checkpoint(start)).state, Begun.of_file(start.name)
     else:
         card = read_card(made)
         if card.method != METHOD:
@@ -53,6 +59,7 @@ def begin(network: DeepLab, places: Mapping[str, Path], names: Mapping[int, str]
                 f" {', '.join(names.values())}.",
                 "Bring the classes into the same order (data.classes).",
             )
-        state = load_state(made, card)
+        state, begun = load_state(made, card), Begun.of_card(card)
     loaded = loaded_network(network.plan, network.classes, state, str(start), "start-differs")
     network.load_state_dict(loaded.state_dict())
+    return begun

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from SegToolkitLib.automatic.begun import Begun
 from SegToolkitLib.dataset.dataset import Dataset
 from SegToolkitLib.methods.pdcr_uafr.cases import class_names, class_values
 from SegToolkitLib.methods.pdcr_uafr.settings import PdcrUafrSettings
@@ -30,6 +31,7 @@ def make_card(context: Context, dataset: Dataset) -> ModelCard:
     description = dataset.description
     settings: PdcrUafrSettings = context.settings
     data = context.run.settings().get("data") or {}
+    begun = Begun.of_run(data)
     train, held_out = data.get("train", []), data.get("held_out", [])
     labels = labels_of(dataset, settings)
     modality: Modality = "picture" if description.pictures else description.modality
@@ -45,8 +47,8 @@ def make_card(context: Context, dataset: Dataset) -> ModelCard:
         settings=settings.plan.model_dump(mode="json"),
         labels=labels,
         preprocessing=Preprocessing(modality=modality),
-        trained_on=[trained_on(description, train)],
-        licence=licence_of(description),
+        trained_on=begun.all_seen(trained_on(description, train)),
+        licence=begun.joined(licence_of(description)),
         training=Training(
             command=context.command,
             seed=settings.seed,

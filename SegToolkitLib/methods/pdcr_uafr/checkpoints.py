@@ -22,9 +22,9 @@ from SegToolkitLib.methods.pdcr_uafr.network import HEAD_NAMES, DeepLab
 from SegToolkitLib.methods.pdcr_uafr.plan import CROSS_LAYERS, NetworkPlan
 from SegToolkitLib.methods.pdcr_uafr.xception import head_name
 from SegToolkitLib.models.card import parse
-from SegToolkitLib.models.foreign import compare_keys, read_checkpoint
+from SegToolkitLib.models.foreign import read_checkpoint
+from SegToolkitLib.models.state import State, with_weights
 
-State = dict[str, Tensor]
 Dropped = Literal["receptive fields", "mask branch", "aliases"]
 
 TWIN = "backbone_rf"
@@ -108,17 +108,9 @@ def loaded_network(
     """
     with torch.device("meta"):
         network = DeepLab(plan, classes)
-    report = compare_keys(state, {key: tuple(one.shape) for key, one in network.state_dict().items()})
-    if not report.fits:
-        raise SegToolkitError(
-            code,
-            f"{what} does not fit the network: {report.text()}.",
-            "Check that it was written by the same version of the code.",
-        )
-    # Copies, as training changes them.
-    own = {key: one.float().clone() if one.is_floating_point() else one.clone() for key, one in state.items()}
-    network.load_state_dict(own, assign=True)
-    return network.requires_grad_().eval()
+    return with_weights(
+        network, state, what, "Check that it was written by the same version of the code.", code
+    )
 
 
 def plan_of(

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-from SegToolkitLib.errors import SegToolkitError
 from SegToolkitLib.methods.pdcr_uafr.augment import augmented
 from SegToolkitLib.methods.pdcr_uafr.plan import InputPlan
 from SegToolkitLib.methods.pdcr_uafr.reading import Scan
 from SegToolkitLib.methods.pdcr_uafr.settings import AugmentSettings, DataSettings
 from SegToolkitLib.methods.pdcr_uafr.slices import normalised
+from SegToolkitLib.training.rounds import order_of_round, some_slices
 
 # What is drawn, apart from each other.
 ORDER, CHANGES = 0, 1
@@ -70,11 +69,7 @@ class Sampler:
             for number, scan in enumerate(self.scans)
             for k in (range(len(scan.arrays["image"])) if keep else scan.arrays["filled"])
         ]
-        if not index:
-            raise SegToolkitError(
-                "no-slices", "There is no slice to train on.", "Use more cases (data.cases, data.fold)."
-            )
-        return index
+        return some_slices(index)
 
     @property
     def batches(self) -> int:
@@ -86,7 +81,7 @@ class Sampler:
         images, masks = [], []
         for position in range(number * self.batch, (number + 1) * self.batch):
             turn, place = divmod(position, len(self.index))
-            scan, k = self.index[_order(self.seed, turn, len(self.index))[place]]
+            scan, k = self.index[order_of_round(self.seed, ORDER, turn, len(self.index))[place]]
             arrays = self.scans[scan].arrays
             image, mask = np.asarray(arrays["image"][k]), np.asarray(arrays["mask"][k])
             if self.augment is not None:
@@ -99,8 +94,3 @@ class Sampler:
             normalised(np.stack(images), self.plan),
             torch.from_numpy(np.stack(masks).astype(np.int64)),
         )
-
-
-@lru_cache(maxsize=64)
-def _order(seed: int, turn: int, count: int) -> NDArray[np.int64]:
-    return np.random.default_rng((seed, ORDER, turn, count)).permutation(count)

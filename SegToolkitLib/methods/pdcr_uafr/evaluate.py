@@ -146,7 +146,10 @@ def write_evaluation(
 
 def _told(resize: str, table: ScoreTable) -> list[str]:
     macro = table.macro
-    parts = [f"{name.replace('_', ' ')} {100 * one.mean:.2f} %" for name, one in macro.items()]
+    parts = [
+        f"{name.replace('_', ' ')} " + (f"{100 * one.mean:.2f} %" if one.count else "none")
+        for name, one in macro.items()
+    ]
     lines = [f"resize {resize}: {', '.join(parts)} ({macro['accuracy'].count} images)"]
     undefined = table.undefined["foreground_dice"]
     if undefined:

@@ -13,15 +13,15 @@ from typing import Literal
 
 import torch
 
-from SegToolkitLib.anatomy import labels_of
 from SegToolkitLib.atomic import replacing
 from SegToolkitLib.errors import SegToolkitError
 from SegToolkitLib.methods.pdcr_uafr.automatic import plan_of
 from SegToolkitLib.methods.pdcr_uafr.beginning import METHOD
 from SegToolkitLib.methods.pdcr_uafr.checkpoints import loaded_network, read_authors
 from SegToolkitLib.methods.pdcr_uafr.plan import InputPlan, ModelPlan
-from SegToolkitLib.models.card import Licence, Modality, ModelCard, parse, read_card
+from SegToolkitLib.models.card import Licence, Modality, ModelCard, read_card_of
 from SegToolkitLib.models.folder import load_state, save_model
+from SegToolkitLib.models.imported import imported_card, stated_licence
 from SegToolkitLib.models.trained import model_name
 from SegToolkitLib.validation import read_json
 
@@ -79,25 +79,19 @@ def import_authors(
         )
     model = ModelPlan(network=network.plan, input=plan)
     tell(f"Heads of UAFR: {', '.join(network.plan.uafr.positions) or 'none'}")
-    licence = UNCLEAR
-    if licence_name:
-        licence = Licence(
-            name=licence_name, permissive=False, summary=f"The weights are under {licence_name}."
-        )
-    values = {
-        "name": model_name(name or f"pdcr-uafr-{file.stem}", "pdcr-uafr"),
-        "title": f"PDCR and UAFR of the authors' code: {', '.join(labels)}",
-        "description": "Imported from a checkpoint of the authors' code.",
-        "method": METHOD,
-        "settings": model.model_dump(mode="json"),
-        "labels": [label.model_dump() for label in labels_of(labels)],
-        "preprocessing": {"modality": modality},
-        "licence": licence.model_dump(),
-        "training": {"provenance": {"imported_from": file.name}},
-        "limits": "For research only; a person checks every result. What the network was trained on is not"
+    card = imported_card(
+        METHOD,
+        model,
+        name=model_name(name or f"pdcr-uafr-{file.stem}", "pdcr-uafr"),
+        title=f"PDCR and UAFR of the authors' code: {', '.join(labels)}",
+        description="Imported from a checkpoint of the authors' code.",
+        labels=labels,
+        preprocessing={"modality": modality},
+        licence=stated_licence(licence_name, UNCLEAR),
+        provenance={"imported_from": file.name},
+        limits="For research only; a person checks every result. What the network was trained on is not"
         " recorded in the checkpoint.",
-    }
-    card = parse(ModelCard, values, "The card of the imported model")
+    )
     return save_model(out, card, network.state_dict(), half)
 
 
@@ -114,11 +108,7 @@ def export_authors(folder: str | os.PathLike[str], out: Path) -> Path:
     Raises:
         SegToolkitError: "other-method", "model-mismatch"; or what ``read_card`` and ``load_state`` raise.
     """
-    card = read_card(folder)
-    if card.method != METHOD:
-        raise SegToolkitError(
-            "other-method", f"{card.name} is a model of {card.method}, not {METHOD}.", "Choose another."
-        )
+    card = read_card_of(folder, METHOD)
     state = load_state(folder, card)
     loaded_network(plan_of(card).network, len(card.labels) + 1, state, card.name)
     with replacing(out) as temporary:

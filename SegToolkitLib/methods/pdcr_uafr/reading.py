@@ -6,7 +6,7 @@ Source of sizes, filters and the released rule for masks: released code of PDCR 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -15,12 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from SegToolkitLib.dataset.cache import Arrays, Cache
+from SegToolkitLib.dataset.case_reader import CachedCase, CaseReader
+from SegToolkitLib.dataset.classes import as_classes, classes_of
 from SegToolkitLib.dataset.dataset import Case, Dataset, read_case
 from SegToolkitLib.dataset.masks import foreground, is_picture
 from SegToolkitLib.errors import SegToolkitError
 from SegToolkitLib.events import Reporter
 from SegToolkitLib.home import home_folder
-from SegToolkitLib.methods.pdcr_uafr.cases import classes_of
 from SegToolkitLib.methods.pdcr_uafr.plan import InputPlan
 from SegToolkitLib.methods.pdcr_uafr.settings import DataSettings
 from SegToolkitLib.methods.pdcr_uafr.slices import (
@@ -42,7 +43,7 @@ def cache_folder() -> Path:
 
 
 @dataclass(frozen=True)
-class Scan:
+class Scan(CachedCase):
     """One case of a run: a picture, or the slices of a volume.
 
     Attributes:
@@ -61,21 +62,12 @@ class Scan:
     whole: bool
     cache: Cache
 
-    @property
-    def id(self) -> str:
-        """Of the case."""
-        return self.case.id
-
     @cached_property
     def arrays(self) -> Arrays:
         """ "image", uint8 [slices, rows, columns, 3], and "mask", uint8 classes [slices, rows, columns], at
         the plan's size. "filled": numbers of the slices that show a structure. "truth": classes at the size
         of the case, where they are wanted."""
         return self.cache.get(self._key(), self._read)
-
-    def __getstate__(self) -> dict[str, Any]:
-        # Other processes map the arrays themselves.
-        return {one.name: self.__dict__[one.name] for one in fields(self)}
 
     def _read(self) -> dict[str, NDArray[Any]]:
         stack, values = read_slices(self.case, self.plan)
@@ -129,14 +121,11 @@ def classes_in(values: NDArray[Any], case: Case, classes: Mapping[int, int]) -> 
         ((value, number),) = classes.items()
         if not set(np.unique(values).tolist()) <= {0, value}:
             return foreground(values).astype(np.uint8) * np.uint8(number)
-    found = np.zeros(values.shape, np.uint8)
-    for value, number in classes.items():
-        found[values == value] = number
-    return found
+    return as_classes(values, classes)
 
 
-class Reader:
-    """Reads the cases of a run, one by one; what cannot be used is told and left out.
+class Reader(CaseReader):
+    """Reads the cases of a run, see :class:`CaseReader`.
 
     Args:
         dataset: of the run.
@@ -145,10 +134,6 @@ class Reader:
         cache: folder of what was prepared before.
         reporter: hears of progress and of cases that are left out.
 
-    Attributes:
-        checksums: of the files that were read.
-        failures: why a case was left out, by id.
-
     Raises:
         SegToolkitError: "mask-rule": the released rule knows one structure only; what ``classes_of`` raises.
     """
@@ -156,7 +141,8 @@ class Reader:
     def __init__(
         self, dataset: Dataset, settings: DataSettings, plan: InputPlan, cache: Path, reporter: Reporter
     ) -> None:
-        self._dataset, self._plan, self._reporter = dataset, plan, reporter
+        super().__init__(Cache(cache, settings.cache_gb), reporter)
+        self._dataset, self._plan = dataset, plan
         self._classes = classes_of(dataset, settings)
         self._released = settings.mask_rule == "released"
         if self._released and len(self._classes) > 1:
@@ -165,9 +151,6 @@ class Reader:
                 f"The released rule for masks knows one structure, and there are {len(self._classes)}.",
                 "Take data.mask_rule=threshold.",
             )
-        self._cache = Cache(cache, settings.cache_gb)
-        self.checksums: dict[str, str] = {}
-        self.failures: dict[str, str] = {}
 
     def read(self, ids: Iterable[str], what: str, whole: bool = False) -> list[Scan]:
         """The images of these cases.
@@ -177,21 +160,11 @@ class Reader:
             what: they are, for the progress.
             whole: whether classes are wanted at their own size, too.
         """
-        ids, scans = list(ids), []
-        for done, id in enumerate(ids, start=1):
-            try:
-                scans.append(self._scan(id, whole))
-            except SegToolkitError as error:
-                self.failures[id] = error.message
-                self._reporter.warning(f"Case {id} is left out: {error.message}", error.hint)
-            self._reporter.progress(f"reading {what}", done, len(ids))
-        return scans
+        return self._each(ids, what, lambda id: self._scan(id, whole))
 
     def _scan(self, id: str, whole: bool) -> Scan:
         case = self._dataset.case(id)
         scan = Scan(case, self._plan, self._classes, self._released, whole, self._cache)
         assert len(scan.arrays["image"])  # reads it now, so that what is wrong is told before the training
-        self.checksums[id] = self._cache.content_hash(case.image)
-        if case.label is not None:
-            self.checksums[f"label of {id}"] = self._cache.content_hash(case.label)
+        self._note(case)
         return scan

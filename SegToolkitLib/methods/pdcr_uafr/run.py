@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from SegToolkitLib.atomic import write_json
+from SegToolkitLib.automatic.begun import Begun
 from SegToolkitLib.dataset.dataset import Dataset
 from SegToolkitLib.dataset.nnunet import IGNORE
 from SegToolkitLib.errors import SegToolkitError
@@ -18,6 +19,7 @@ from SegToolkitLib.methods.pdcr_uafr.reading import Reader, cache_folder
 from SegToolkitLib.methods.pdcr_uafr.settings import PdcrUafrSettings
 from SegToolkitLib.methods.pdcr_uafr.train import PdcrUafrTask, regulariser
 from SegToolkitLib.models.folder import save_model
+from SegToolkitLib.models.trained import licence_of
 from SegToolkitLib.training.checkpoint import checkpoints
 from SegToolkitLib.training.method import Context, Prepared
 
@@ -58,8 +60,10 @@ def prepare(context: Context) -> Prepared:
     count = len(sampler.index)
     context.reporter.info(f"{count} training images: a round takes about {sampler.batches} steps.")
     network = build_network(settings.network, len(names) + 1, settings.seed)
+    begun = Begun()
     if not checkpoints(context.run.checkpoints):
-        begin(network, context.places, names, context.reporter)
+        begun = begin(network, context.places, names, context.reporter)
+        begun.tell(licence_of(dataset.description), dataset, roles.held_out, context.reporter)
     task = PdcrUafrTask(network, sampler, settings, context.device, held_out, names)
     if context.run.writes:
         listed = {"train": roles.train, "held_out": roles.held_out, "not_drawn": roles.not_drawn}
@@ -72,6 +76,7 @@ def prepare(context: Context) -> Prepared:
         "train": [scan.id for scan in train],
         "held_out": [scan.id for scan in held_out],
         "sha256": reader.checksums,
+        **begun.kept(),
     }
     return Prepared(task, fingerprint)
 

@@ -8,13 +8,14 @@ from pathlib import Path
 from SegToolkitLib.cli.options import count
 from SegToolkitLib.events import Reporter
 from SegToolkitLib.methods.registry import Command
+from SegToolkitLib.models.exchange import add_export, add_naming, add_out, exported_file, imported, naming
 
 
 def _add_import(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--from", dest="source", type=Path, required=True, metavar="FILE", help="checkpoint epoch_N.pth"
     )
-    parser.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="model folder to write")
+    add_out(parser)
     parser.add_argument(
         "--labels",
         default="lesion",
@@ -42,9 +43,7 @@ def _add_import(parser: ArgumentParser) -> None:
         default="picture",
         help="of the training's images (default: picture)",
     )
-    parser.add_argument("--name", help="name of the model (default: made from the file's)")
-    parser.add_argument("--licence-name", help="licence of the weights (default: unclear)")
-    parser.add_argument("--half", action="store_true", help="store half precision")
+    add_naming(parser, made_from="the file's", licence="unclear")
 
 
 def _import(options: Namespace, reporter: Reporter) -> dict[str, object]:
@@ -61,27 +60,19 @@ def _import(options: Namespace, reporter: Reporter) -> dict[str, object]:
         plan=validated(InputPlan, plan, "The input of the model"),
         output_stride=options.output_stride,
         modality=options.modality,
-        name=options.name,
-        licence_name=options.licence_name,
-        half=options.half,
-        tell=reporter.info,
+        **naming(options, reporter),
     )
-    reporter.info(f"{card.name}: the model lies in {options.out}")
-    return {"model": str(options.out)}
+    return imported(card, options.out, reporter)
 
 
 def _add_export(parser: ArgumentParser) -> None:
-    parser.add_argument("model", help="name of a model, or its folder")
-    parser.add_argument("file", type=Path, help="checkpoint (.pth) to write")
+    add_export(parser, "file", "checkpoint (.pth) to write")
 
 
 def _export(options: Namespace, reporter: Reporter) -> dict[str, object]:
     from SegToolkitLib.methods.pdcr_uafr.exchange import export_authors
-    from SegToolkitLib.models.store import ModelStore
 
-    file = export_authors(ModelStore().find(options.model).folder, options.file)
-    reporter.info(f"Wrote {file}")
-    return {"file": str(file)}
+    return exported_file(options, reporter, export_authors)
 
 
 IMPORT = Command("turn a checkpoint of the authors' code into a model", _add_import, _import)

@@ -72,8 +72,14 @@ def _describe(
     options: Namespace,
     reporter: Reporter,
 ) -> dict[str, object]:
+    from SegToolkitLib.dataset.description import FILE_NAME
     from SegToolkitLib.dataset.pictures import describe_pictures, paired
 
+    # Before its masks are replaced by those of other pictures.
+    if (out / FILE_NAME).exists():
+        raise SegToolkitError(
+            "dataset-exists", f"{out} holds a data set already.", "Choose another folder, or remove it."
+        )
     pairing = paired(images, masks)
     reporter.info(f"{name}: {pairing.text()}")
     if not pairing.exact and not options.skip_unpaired:
