@@ -6,8 +6,8 @@ Every patient is the test once, and nothing else: of the others one validates (i
 thresholds) and the rest train. With brats2015 that is 2 + 1 + 1. ms_lesion has two patients: one trains, with
 the last weights kept and the threshold chosen on that same patient, and the other is the test. Tags are those
 of the masks. The second stage learns the refined maps of the patients that are not the test, which choose its
-weights and threshold as well; the threshold of those maps was chosen on the validation patient's mask. What is
-finished is not done again: stop the command and give it once more as you like.
+weights and threshold as well; the threshold of those maps was chosen on the validation patient's mask. What
+is finished is not done again: stop the command and give it once more as you like.
 """
 
 from __future__ import annotations
