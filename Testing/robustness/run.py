@@ -75,10 +75,14 @@ def main() -> int:
     parser.add_argument("--data", type=Path, required=True, help="folder with a folder for each data set")
     parser.add_argument("--out", type=Path, default=ROOT / "runs" / "robustness")
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
+    parser.add_argument("--updates", type=int, help="of each training (default: as planned, 2000)")
     parser.add_argument("--at-once", type=int, default=2, help="trainings that run at the same time")
     parser.add_argument("--threads", type=int, default=1, help="of each of them")
     options = parser.parse_args()
     plan = json.loads((HERE / "acdc.json").read_text(encoding="utf-8"))
+    if options.updates is not None:
+        optimiser = plan["training"]["optimiser"]
+        optimiser["epochs"] = max(1, options.updates // optimiser["steps_per_epoch"])
     out, data = options.out.resolve(), options.data.resolve() / "acdc"
     trainings = [
         Training(mode, seed, plan, data, out / f"seed{seed}" / mode, options.threads)
