@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from SegToolkitLib.dataset.dataset import Case
+from SegToolkitLib.dataset.case import Case
 from SegToolkitLib.errors import SegToolkitError
 from SegToolkitLib.volume import Grid, Volume, check_label, onto_grid, read_volume
 from SegToolkitLib.volume.checks import GRID_TOLERANCE_VOXELS

@@ -16,15 +16,18 @@ import numpy as np
 
 from SegToolkitLib.atomic import write_text
 from SegToolkitLib.dataset.batch import for_each_case
+from SegToolkitLib.dataset.case import Case
 from SegToolkitLib.dataset.channels import on_one_grid
 from SegToolkitLib.dataset.description import FILE_NAME, DatasetDescription
 from SegToolkitLib.dataset.nnunet_rules import broken_rules
+from SegToolkitLib.dataset.splits import FILE_NAME as SPLITS_FILE
+from SegToolkitLib.dataset.splits import read_splits
 from SegToolkitLib.errors import SegToolkitError
 from SegToolkitLib.validation import read_json
 from SegToolkitLib.volume import Volume, check_label, read_volume
 
 if TYPE_CHECKING:
-    from SegToolkitLib.dataset.dataset import Case, Dataset, Progress
+    from SegToolkitLib.dataset.dataset import Dataset, Progress
 
 Severity = Literal["error", "warning"]
 # What a person may have meant; everything else stops a training or spoils its figures.
@@ -217,9 +220,6 @@ def _labels(dataset: Dataset) -> Iterator[Problem]:
 
 
 def _folds(dataset: Dataset) -> Iterator[Problem]:
-    from SegToolkitLib.dataset.splits import FILE_NAME as SPLITS_FILE
-    from SegToolkitLib.dataset.splits import read_splits
-
     try:
         splits, count = read_splits(dataset), dataset.fold_count
     except SegToolkitError as error:

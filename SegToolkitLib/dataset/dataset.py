@@ -6,67 +6,24 @@ import glob
 import os
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from SegToolkitLib.dataset.case import Case as Case
+from SegToolkitLib.dataset.case import case_key as case_key
+from SegToolkitLib.dataset.case import read_case as read_case
+from SegToolkitLib.dataset.checks import Problem, check
 from SegToolkitLib.dataset.description import FILE_NAME, DatasetDescription
 from SegToolkitLib.dataset.folds import FoldSplit, fold_split
 from SegToolkitLib.dataset.nnunet import Listing, from_nnunet, is_nnunet, listing_of
+from SegToolkitLib.dataset.splits import read_splits, support_split
 from SegToolkitLib.errors import SegToolkitError
 from SegToolkitLib.validation import read_json
-from SegToolkitLib.volume import Volume, check_label, read_volume
-
-if TYPE_CHECKING:
-    from SegToolkitLib.dataset.checks import Problem
+from SegToolkitLib.volume import Volume
 
 Progress = Callable[[int, int], None]
-
-
-@dataclass(frozen=True)
-class Case:
-    """One image of a data set.
-
-    Attributes:
-        id: what stands for ``{id}`` in the file name; "8" for ``image_08`` where all ids are integers.
-        image: path of the image; of several channels that one which methods take that look at one.
-        label: path of its label, or None.
-        unlabelled: whether it has no label on purpose.
-        images: path of each channel's image by its name, in the description's order; empty where there is
-            one image.
-    """
-
-    id: str
-    image: Path
-    label: Path | None = None
-    unlabelled: bool = False
-    images: Mapping[str, Path] = field(default_factory=dict)
-
-    @property
-    def image_files(self) -> tuple[Path, ...]:
-        """The images of all channels."""
-        return tuple(self.images.values()) or (self.image,)
-
-
-def read_case(case: Case) -> tuple[Volume, Volume | None]:
-    """Read a case's image and, where there is one, its label.
-
-    Raises:
-        SegToolkitError: a file cannot be read, or the label lies on another grid than the image.
-    """
-    image = read_volume(case.image)
-    if case.label is None:
-        return image, None
-    label = read_volume(case.label, label=True)
-    check_label(label, image)
-    return image, label
-
-
-def case_key(id: str) -> str:
-    """The id of a case as the data set spells it: "8" for the number "008", text as it is."""
-    return str(int(id)) if id.isdecimal() else id
 
 
 def trailing_number(text: str) -> int | None:
@@ -192,8 +149,6 @@ class Dataset:
 
     def check(self, progress: Progress | None = None) -> list[Problem]:
         """Read every case and list what is wrong: ``checks.check``."""
-        from SegToolkitLib.dataset.checks import check
-
         return check(self, progress)
 
     @cached_property
@@ -214,8 +169,6 @@ class Dataset:
         Raises:
             SegToolkitError: splits.json, or the description's borders, do not fit the cases.
         """
-        from SegToolkitLib.dataset.splits import read_splits
-
         splits = read_splits(self)
         if splits is not None:
             return len(splits)
@@ -235,8 +188,6 @@ class Dataset:
             SegToolkitError: there is no such fold, it leaves nothing to train on or to segment, or
                 splits.json is wrong.
         """
-        from SegToolkitLib.dataset.splits import read_splits, support_split
-
         splits = read_splits(self)
         if splits is not None:
             return support_split(splits, fold, n_support)

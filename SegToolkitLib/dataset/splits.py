@@ -10,12 +10,15 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from SegToolkitLib.atomic import write_text
-from SegToolkitLib.dataset.dataset import Case, Dataset
+from SegToolkitLib.dataset.case import Case
 from SegToolkitLib.dataset.folds import FoldSplit
 from SegToolkitLib.errors import SegToolkitError
+
+if TYPE_CHECKING:
+    from SegToolkitLib.dataset.dataset import Dataset
 
 FILE_NAME = "splits.json"
 NNUNET_NAME = "splits_final.json"

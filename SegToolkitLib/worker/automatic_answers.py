@@ -22,6 +22,7 @@ from SegToolkitLib.events import Reporter
 from SegToolkitLib.methods.registry import automatic_of
 from SegToolkitLib.models.card import ModelCard
 from SegToolkitLib.models.licence import ensure_accepted
+from SegToolkitLib.models.request import ensure_torch
 from SegToolkitLib.models.search import Entry
 from SegToolkitLib.models.store import ModelStore
 from SegToolkitLib.settings import Settings
@@ -170,14 +171,9 @@ def auto_segment(values: Mapping[str, Any], reporter: Reporter) -> dict[str, obj
 
 
 def _device(name: str) -> torch.device:
-    try:
-        from SegToolkitLib.device import choose_device
-    except Exception as error:  # a broken build raises whatever its loader raises
-        raise SegToolkitError(
-            "torch-broken",
-            f"PyTorch cannot be used here ({type(error).__name__}: {error}).",
-            "Install PyTorch again.",
-        ) from error
+    ensure_torch()
+    from SegToolkitLib.device import choose_device
+
     return choose_device(name)
 
 

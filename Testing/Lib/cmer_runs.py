@@ -9,15 +9,12 @@ import numpy as np
 
 from SegToolkitLib.dataset.dataset import Dataset
 from SegToolkitLib.dataset.description import DatasetDescription
-from SegToolkitLib.events import Reporter
 from SegToolkitLib.methods.cmer.presets import PRESETS
 from SegToolkitLib.methods.cmer.settings import CmerSettings
 from SegToolkitLib.methods.cmer.training import METHOD
 from SegToolkitLib.settings import load
-from SegToolkitLib.training.run_folder import RunFolder
-from SegToolkitLib.training.session import run_training
-from SegToolkitLib.training.start import Start
 from SegToolkitLib.volume import Volume, write_volume
+from small_runs import Runs
 
 SLICES, ROWS, COLUMNS = 8, 24, 20
 NAMES = ("T2", "ADC")
@@ -78,14 +75,5 @@ def tiny(*overrides: str) -> CmerSettings:
     return load(CmerSettings, preset, None, [*SMALL, *overrides])
 
 
-def trained(
-    dataset: Dataset, run: Path, settings: CmerSettings, resume: Any = "no", **places: Path
-) -> Path | None:
-    """Train in this process; returns the model's folder, None where the run was stopped."""
-    start = Start(dataset=str(dataset.folder), places={"cache": run.parent / "cache", **places})
-    return run_training(METHOD, run, settings, start, "cpu", Reporter(), resume)
-
-
-def metrics(run: Path) -> list[dict[str, Any]]:
-    """What was logged, step by step."""
-    return RunFolder(run).events("metric")
+RUNS = Runs(METHOD)
+trained = RUNS.trained

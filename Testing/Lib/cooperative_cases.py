@@ -9,20 +9,9 @@ import numpy as np
 
 from SegToolkitLib.dataset.dataset import Dataset
 from SegToolkitLib.dataset.description import DatasetDescription
-from SegToolkitLib.events import Reporter
 from SegToolkitLib.volume import Volume, write_volume
 
 SLICES, ROWS, COLUMNS = 5, 44, 36
-
-
-class Heard(Reporter):
-    """Remembers warnings."""
-
-    def __init__(self) -> None:
-        self.warnings: list[str] = []
-
-    def warning(self, text: str, hint: str = "") -> None:
-        self.warnings.append(text)
 
 
 def made_heart(seed: int = 0, shape: tuple[int, int, int] = (SLICES, ROWS, COLUMNS)) -> tuple[Volume, Volume]:

@@ -43,7 +43,6 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
 @pytest.fixture(scope="module")
 def model(dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = trained(dataset, tmp_path_factory.mktemp("runs") / "run", tiny("validate_every=4"))
-    assert folder is not None
     return folder
 
 

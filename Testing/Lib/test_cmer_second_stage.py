@@ -83,7 +83,6 @@ def test_a_model_holds_the_networks_of_every_seed(of_two_seeds: Path) -> None:
 
 def test_a_model_of_one_seed_and_one_of_before_have_none(dataset: Dataset, tmp_path: Path) -> None:
     model = trained(dataset, tmp_path / "run", tiny("optimiser.epochs=1"))
-    assert model is not None
     card = read_card(model)
     assert not any(key.startswith("seed") for key in load_state(model, card))
     assert ModelPlan.model_validate({k: v for k, v in card.settings.items() if k != "seeds"}).seeds == 1
@@ -100,7 +99,6 @@ def test_networks_of_seeds_are_not_computed_twice(of_two_seeds: Path) -> None:
 def test_last_weights_are_kept_where_no_validation_decides(dataset: Dataset, tmp_path: Path) -> None:
     settings = tiny("seeds=2", "optimiser.epochs=1", "use_best=false", "validate_every=1")
     model = trained(dataset, tmp_path / "run", settings)
-    assert model is not None
     own, seeds = split(load_state(model, read_card(model)))
     assert all(torch.equal(own[key], seeds[1][key]) for key in own)
 
@@ -154,7 +152,6 @@ def test_what_a_model_began_with_counts_as_seen_and_is_resumed(
 ) -> None:
     settings = tiny("data.fold=1", "optimiser.epochs=2", "seeds=2", "optimiser.learning_rate=1e-9")
     model = trained(dataset, tmp_path / "run", settings, start=of_two_seeds)
-    assert model is not None
     card = read_card(model)
     seen = {id for one in card.trained_on for id in one.cases}
     assert seen == set(dataset.ids)
@@ -197,7 +194,6 @@ def test_networks_of_modalities_can_change_places(of_two_seeds: Path) -> None:
 def test_the_second_stage_learns_masks_and_makes_a_model(dataset: Dataset, tmp_path: Path) -> None:
     settings = tiny(*SECOND, "network.width_factor=8", "optimiser.epochs=30", "validate_every=15")
     model = trained(dataset, tmp_path / "run", settings)
-    assert model is not None
     card = read_card(model)
     plan = ModelPlan.model_validate(card.settings)
     assert (plan.supervision, plan.parts, plan.modalities) == ("masks", ("fused",), NAMES)

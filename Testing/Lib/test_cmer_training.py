@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from cmer_runs import NAMES, SLICES, made_dataset, made_patient, metrics, tiny, trained
+from cmer_runs import NAMES, SLICES, made_dataset, made_patient, tiny, trained
 from SegToolkitLib.dataset.dataset import Dataset
 from SegToolkitLib.errors import SegToolkitError
 from SegToolkitLib.events import Reporter
@@ -27,9 +27,9 @@ from SegToolkitLib.methods.cmer.trial import trial
 from SegToolkitLib.methods.cmer.validation import dsc_alone
 from SegToolkitLib.models.card import read_card
 from SegToolkitLib.models.folder import load_state
-from SegToolkitLib.training.checkpoint import load_checkpoint
 from SegToolkitLib.training.run_folder import RunFolder
 from SegToolkitLib.volume import Volume
+from small_runs import equal, metrics, weights
 
 CPU = torch.device("cpu")
 
@@ -53,11 +53,6 @@ def scans_of(dataset: Dataset, tmp_path: Path, settings: CmerSettings, tags: Any
     return reader.read(dataset.ids, "cases")
 
 
-def weights(run: Path, file: str = "00000004.pt") -> dict[str, Any]:
-    state: dict[str, Any] = load_checkpoint(run / "checkpoints" / file)["network"]
-    return state
-
-
 def test_the_presets_say_what_was_published() -> None:
     assert {"quick", "default", "published", "published-brats"} <= set(PRESETS)
     published, brats = PRESETS["published"].settings, PRESETS["published-brats"].settings
@@ -77,7 +72,6 @@ def test_a_training_learns_the_tags_and_makes_a_model(dataset: Dataset, tmp_path
         "network.width_factor=16", "optimiser.epochs=40", "optimiser.learning_rate=0.01", "validate_every=20"
     )
     model = trained(dataset, tmp_path / "run", settings)
-    assert model is not None
     validations = RunFolder(tmp_path / "run").events("validation")
     assert [event["step"] for event in validations] == [20, 40]
     assert validations[-1]["accuracy"] > 0.8
@@ -108,7 +102,7 @@ def test_a_resumed_run_is_the_run_that_was_not_stopped(seeds: int, dataset: Data
     (tmp_path / "cut" / "checkpoints" / "00000004.pt").unlink()
     trained(dataset, tmp_path / "cut", settings, resume="must")
     whole, cut = weights(tmp_path / "whole"), weights(tmp_path / "cut")
-    assert all(torch.equal(whole[key], cut[key]) for key in whole)
+    assert equal(whole, cut)
     losses = [event["loss"] for event in metrics(tmp_path / "whole")]
     assert [event["loss"] for event in metrics(tmp_path / "cut")][-2:] == losses[-2:]
 
@@ -119,8 +113,8 @@ def test_the_second_seed_of_a_run_is_a_run_with_that_seed(dataset: Dataset, tmp_
     trained(dataset, tmp_path / "second", tiny("seed=6", "optimiser.epochs=2"))
     losses = [event["loss"] for event in metrics(tmp_path / "both")]
     assert losses[2:] == [event["loss"] for event in metrics(tmp_path / "second")]
-    one, other = weights(tmp_path / "both"), weights(tmp_path / "second", "00000002.pt")
-    assert all(torch.equal(one[key], other[key]) for key in one)
+    one, other = weights(tmp_path / "both"), weights(tmp_path / "second", 2)
+    assert equal(one, other)
 
 
 def test_of_equal_validations_the_first_is_kept_for_each_modality_by_itself() -> None:
@@ -226,7 +220,6 @@ def test_a_run_needs_tags_of_both_kinds(tmp_path: Path) -> None:
     assert caught.value.code == "no-empty-slice"
     file.write_text("case,slice,visible\n" + "".join(f"{id},2-5,1\n{id},0-1,0\n" for id in bare.ids))
     model = trained(bare, tmp_path / "c", tiny("validate_every=2"), tags=file)
-    assert model is not None
     plan = ModelPlan.model_validate(read_card(model).settings)
     assert plan.thresholds == {}
     assert plan.threshold("fused") == 0.5

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 import torch
 
-from cooperative_cases import COLUMNS, ROWS, SLICES, Heard, made_dataset, made_heart
+from cooperative_cases import COLUMNS, ROWS, SLICES, made_dataset, made_heart
 from SegToolkitLib.dataset.cache import Cache
+from SegToolkitLib.dataset.classes import class_names, classes_of
 from SegToolkitLib.dataset.dataset import Dataset
 from SegToolkitLib.dataset.splits import read_splits, write_splits
 from SegToolkitLib.errors import SegToolkitError
@@ -19,9 +20,10 @@ from SegToolkitLib.methods.cooperative.data import Sampler, as_inference_sees, v
 from SegToolkitLib.methods.cooperative.data_settings import AugmentSettings, DataSettings
 from SegToolkitLib.methods.cooperative.plan import InputPlan
 from SegToolkitLib.methods.cooperative.prepare import stacked
-from SegToolkitLib.methods.cooperative.scans import Reader, Scan, class_names, classes_of
+from SegToolkitLib.methods.cooperative.scans import Reader, Scan
 from SegToolkitLib.methods.cooperative.splits import POOL, TEST, acdc_folds, acdc_split, roles_of
 from SegToolkitLib.volume import read_volume, write_volume
+from small_runs import Heard
 
 PLAN = InputPlan(spacing_mm=None, crop=32)
 AUGMENT = AugmentSettings(pad=40)

@@ -224,7 +224,7 @@ def test_a_window_makes_a_data_set_and_adds_to_it(tmp_path: Path) -> None:
     problem = found.pop("problems")[0]
     assert found == {
         "name": "mine", "modality": "MR", "images": 3, "labelled": 2, "unlabelled": 1,
-        "labels": {"background": 0, "liver": 1}, "folds": 0,
+        "labels": {"background": 0, "liver": 1}, "folds": 0, "channels": [], "tagged": 0,
     }  # fmt: skip
     assert (problem["case"], problem["code"], problem["severity"]) == ("", "folds", "warning")
     assert Dataset.open(folder).description.structures["liver"].terminology == "a~b"

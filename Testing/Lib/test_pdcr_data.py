@@ -13,11 +13,12 @@ import torch
 from PIL import Image
 
 from pdcr_runs import Heard, made_pictures, picture, tiny
+from SegToolkitLib.dataset.classes import class_names, class_values, classes_of
 from SegToolkitLib.dataset.dataset import Case, Dataset
 from SegToolkitLib.errors import SegToolkitError
 from SegToolkitLib.events import Reporter
 from SegToolkitLib.methods.pdcr_uafr.augment import augmented, drawn_affine, moved, recoloured
-from SegToolkitLib.methods.pdcr_uafr.cases import class_names, class_values, classes_of, drawn, roles_of
+from SegToolkitLib.methods.pdcr_uafr.cases import drawn, roles_of
 from SegToolkitLib.methods.pdcr_uafr.data import Sampler
 from SegToolkitLib.methods.pdcr_uafr.plan import InputPlan
 from SegToolkitLib.methods.pdcr_uafr.reading import Reader, Scan, classes_in

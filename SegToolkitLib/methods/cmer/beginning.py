@@ -10,7 +10,7 @@ from SegToolkitLib.methods.cmer.checkpoints import METHOD, read_authors
 from SegToolkitLib.methods.cmer.plan import ModelPlan
 from SegToolkitLib.methods.cmer.settings import CmerSettings
 from SegToolkitLib.methods.cmer.weights import State, joined, loaded_networks, of_network, split
-from SegToolkitLib.models.card import CARD_FILE, TrainedOn, parse, read_card
+from SegToolkitLib.models.card import CARD_FILE, TrainedOn, parse, read_card_of
 from SegToolkitLib.models.folder import load_state
 from SegToolkitLib.training.checkpoint import checkpoints, load_checkpoint
 from SegToolkitLib.training.run_folder import RunFolder
@@ -33,11 +33,7 @@ def begin(settings: CmerSettings, folder: Path) -> tuple[State, Begun]:
     """
     made = next((one for one in (folder / "result" / "model", folder) if (one / CARD_FILE).is_file()), None)
     if made is not None:
-        card = read_card(made)
-        if card.method != METHOD:
-            raise SegToolkitError(
-                "other-method", f"{card.name} is a model of {card.method}, not {METHOD}.", "Choose another."
-            )
+        card = read_card_of(made, METHOD)
         plan = parse(ModelPlan, card.settings, f"'settings' of {card.name}")
         state, _ = split(load_state(made, card))
         return _fitting(state, plan, settings, card.name), Begun.of_card(card)

@@ -12,10 +12,9 @@ from SegToolkitLib.methods.cmer.cases import object_name
 from SegToolkitLib.methods.cmer.settings import CmerSettings
 from SegToolkitLib.methods.cmer.train import Kept
 from SegToolkitLib.methods.cmer.validation import Figures, thresholds_of
-from SegToolkitLib.models.card import ModelCard, Preprocessing, Training
-from SegToolkitLib.models.trained import licence_of, model_name, trained_on
+from SegToolkitLib.models.card import ModelCard, Preprocessing
+from SegToolkitLib.models.trained import licence_of, model_name, trained_on, training_of
 from SegToolkitLib.training.method import Context
-from SegToolkitLib.training.run_folder import provenance
 
 LIMITS = (
     "For research only; a person checks every result. The modalities must be registered. Maps come from tags"
@@ -68,13 +67,7 @@ def make_card(
         preprocessing=Preprocessing(modality="CT" if description.modality == "CT" else "MR"),
         trained_on=begun.all_seen(trained_on(description, train)),
         licence=begun.joined(licence_of(description)),
-        training=Training(
-            command=context.command,
-            seed=settings.seed,
-            steps=settings.total_steps,
-            provenance={**provenance(), "data_sha256": data.get("sha256", {})},
-            settings=settings.model_dump(mode="json"),
-        ),
+        training=training_of(context.command, settings, data.get("sha256", {})),
         metrics=_metrics(figures, kept if settings.use_best else {}, len(train), len(held_out)),
         limits=f"{LIMITS if settings.supervision == 'tags' else OF_MASKS} {chosen}",
     )

@@ -14,7 +14,7 @@ from SegToolkitLib.dataset.dataset import Case, Dataset
 from SegToolkitLib.dataset.in_place import header_of
 from SegToolkitLib.dataset.nnunet import IGNORE
 from SegToolkitLib.dataset.slice_tags import TAGS_FILE
-from SegToolkitLib.dataset.splits import make_splits, read_splits
+from SegToolkitLib.dataset.splits import split_of
 from SegToolkitLib.errors import SegToolkitError
 from SegToolkitLib.methods.cmer.settings import DataSettings
 from SegToolkitLib.methods.cmer.tags import Tag, Tags, from_csv
@@ -40,21 +40,7 @@ def roles_of(dataset: Dataset, settings: DataSettings) -> Roles:
     """
     if settings.cases is not None:
         return _roles_of_some(dataset, settings.cases, settings)
-    if settings.fold is None:
-        return Roles(tuple(dataset.ids), ())
-    splits = read_splits(dataset)
-    if splits is None:
-        scored = [case for case in dataset.cases if case.label is not None] or dataset.cases
-        patients = {dataset.patients[case.id] for case in scored}
-        wanted = settings.folds or dataset.fold_count or dataset.description.folds
-        splits = make_splits(dataset, max(2, min(wanted, len(patients))))
-    if settings.fold >= len(splits):
-        raise SegToolkitError(
-            "fold",
-            f"There is no fold {settings.fold}.",
-            f"The folds are numbered 0 to {len(splits) - 1}; null (--fold none) trains on all.",
-        )
-    split = splits[settings.fold]
+    split = split_of(dataset, settings.fold, settings.folds, without_labels=True)
     return Roles(split.train, split.val)
 
 

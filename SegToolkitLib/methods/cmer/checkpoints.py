@@ -17,16 +17,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from SegToolkitLib.anatomy import labels_of
 from SegToolkitLib.atomic import replacing
 from SegToolkitLib.errors import SegToolkitError
 from SegToolkitLib.methods.cmer.optimiser import build_optimiser
 from SegToolkitLib.methods.cmer.plan import BASE_WIDTH, InputPlan, MapPlan, ModelPlan, NetworkPlan
 from SegToolkitLib.methods.cmer.settings import OptimiserSettings
 from SegToolkitLib.methods.cmer.weights import State, joined, loaded_networks, of_network, split
-from SegToolkitLib.models.card import Licence, ModelCard, parse, read_card
+from SegToolkitLib.models.card import Licence, ModelCard, parse, read_card_of
 from SegToolkitLib.models.folder import load_state, save_model
 from SegToolkitLib.models.foreign import read_checkpoint
+from SegToolkitLib.models.imported import imported_card, stated_licence
 from SegToolkitLib.models.trained import model_name
 
 METHOD = "cmer"
@@ -160,11 +160,7 @@ def export_authors(folder: str | os.PathLike[str], out: str | os.PathLike[str]) 
     Raises:
         SegToolkitError: "other-method", "model-mismatch"; or what ``read_card`` and ``load_state`` raise.
     """
-    card = read_card(folder)
-    if card.method != METHOD:
-        raise SegToolkitError(
-            "other-method", f"{card.name} is a model of {card.method}, not {METHOD}.", "Choose another."
-        )
+    card = read_card_of(folder, METHOD)
     plan = parse(ModelPlan, card.settings, f"'settings' of {card.name}")
     if plan.supervision != "tags":
         raise SegToolkitError(
@@ -260,26 +256,20 @@ def _content(network: torch.nn.Module, state: State, facts: Mapping[str, Any]) -
 def _card(
     plan: ModelPlan, found: Sequence[Found], structure: str, name: str | None, licence_name: str | None
 ) -> ModelCard:
-    licence = LICENCE
-    if licence_name:
-        summary = f"The weights are under {licence_name}."
-        licence = Licence(name=licence_name, permissive=False, summary=summary)
     told = [
         {"file": one.file.name, "epoch": one.epoch, "iteration": one.iteration, "accuracy": one.accuracy}
         for one in found
     ]
-    values = {
-        "name": model_name(name or f"cmer-{'-'.join(plan.modalities)}", METHOD),
-        "title": f"WSS-CMER of the authors' code ({structure}; {', '.join(plan.modalities)})",
-        "description": "Imported from checkpoints of the authors' code.",
-        "method": METHOD,
-        "settings": plan.model_dump(mode="json"),
-        "labels": [label.model_dump() for label in labels_of({structure: 1})],
-        "preprocessing": {"modality": "MR"},
-        "licence": licence.model_dump(),
-        "training": {"provenance": {"checkpoints": told}},
-        "limits": "For research only; a person checks every result. Maps come from tags of slices: they find"
+    return imported_card(
+        METHOD,
+        plan,
+        name=model_name(name or f"cmer-{'-'.join(plan.modalities)}", METHOD),
+        title=f"WSS-CMER of the authors' code ({structure}; {', '.join(plan.modalities)})",
+        labels={structure: 1},
+        preprocessing={"modality": "MR"},
+        licence=stated_licence(licence_name, LICENCE),
+        provenance={"checkpoints": told},
+        limits="For research only; a person checks every result. Maps come from tags of slices: they find"
         " the part that tells, not the extent, and their borders are soft. What the networks were trained on"
         " is not recorded in the checkpoints.",
-    }
-    return parse(ModelCard, values, "The card of the imported model")
+    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from SegToolkitLib.dataset.cache import Arrays, Cache
+from SegToolkitLib.dataset.case_reader import CachedCase, CaseReader
 from SegToolkitLib.dataset.channels import files_of, read_channels
 from SegToolkitLib.dataset.dataset import Case, Dataset
 from SegToolkitLib.errors import SegToolkitError
@@ -40,7 +41,7 @@ def cache_folder() -> Path:
 
 
 @dataclass(frozen=True)
-class Scan:
+class Scan(CachedCase):
     """One case of a run.
 
     Attributes:
@@ -63,11 +64,6 @@ class Scan:
     tags: list[Tag] = field(default_factory=list)
     ignore: int | None = None
 
-    @property
-    def id(self) -> str:
-        """Of the case."""
-        return self.case.id
-
     @cached_property
     def arrays(self) -> Arrays:
         """ "pixels", float32 [Z, M, Y, X]; "constant", bool [Z, M]; "spacing", mm along z, y, x; where
@@ -83,10 +79,6 @@ class Scan:
     def ignored(self) -> NDArray[np.bool_] | None:
         """What the mask leaves open (nnU-Net's label "ignore") [Z, Y, X], where it does."""
         return self.arrays.get("ignored")
-
-    def __getstate__(self) -> dict[str, Any]:
-        # Other processes map the arrays themselves.
-        return {one.name: self.__dict__[one.name] for one in fields(self)}
 
     def _read(self) -> dict[str, NDArray[Any]]:
         images, label = read_channels(self.case, self.modalities, resample=self.resample)
@@ -119,8 +111,8 @@ class Scan:
         }
 
 
-class Reader:
-    """Reads the cases of a run, one by one; what cannot be used is told and left out.
+class Reader(CaseReader):
+    """Reads the cases of a run, see :class:`CaseReader`.
 
     Args:
         dataset: of the run.
@@ -130,10 +122,6 @@ class Reader:
         cache: folder of what was prepared before.
         reporter: hears of progress and of cases that are left out.
         supervision: after "masks" cases without one are left out, and tags are those of the masks.
-
-    Attributes:
-        checksums: of the files that were read.
-        failures: why a case was left out, by id.
     """
 
     def __init__(
@@ -146,26 +134,16 @@ class Reader:
         reporter: Reporter,
         supervision: Supervision = "tags",
     ) -> None:
+        super().__init__(Cache(cache, settings.cache_gb), reporter)
         self._supervision = supervision
         self._dataset, self._settings, self._plan = dataset, settings, plan
-        self._tags, self._reporter = tags, reporter
+        self._tags = tags
         self._values = object_values(dataset, settings.structures)
         self._ignore = ignore_value(dataset)
-        self._cache = Cache(cache, settings.cache_gb)
-        self.checksums: dict[str, str] = {}
-        self.failures: dict[str, str] = {}
 
     def read(self, ids: Iterable[str], what: str) -> list[Scan]:
         """The scans of these cases; ``what`` they are, for the progress."""
-        ids, scans = list(ids), []
-        for done, id in enumerate(ids, start=1):
-            try:
-                scans.append(self._scan(id))
-            except SegToolkitError as error:
-                self.failures[id] = error.message
-                self._reporter.warning(f"Case {id} is left out: {error.message}", error.hint)
-            self._reporter.progress(f"reading {what}", done, len(ids))
-        return scans
+        return self._each(ids, what, self._scan)
 
     def _scan(self, id: str) -> Scan:
         settings, case = self._settings, self._dataset.case(id)
@@ -195,8 +173,7 @@ class Reader:
             )
         for modality, file in files_of(case, settings.modalities).items():
             self.checksums[f"{id} {modality}"] = self._cache.content_hash(file)
-        if case.label is not None:
-            self.checksums[f"label of {id}"] = self._cache.content_hash(case.label)
+        self._note_label(case)
         return scan
 
 

@@ -6,28 +6,17 @@ Imports no torch.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Literal, TypeVar
+from collections.abc import Sequence
+from typing import Annotated, Literal
 
 from pydantic import Field
 
-from SegToolkitLib.errors import SegToolkitError
 from SegToolkitLib.methods.cmer.refine_settings import RefineSettings
-from SegToolkitLib.settings import Settings
-from SegToolkitLib.validation import validated
+from SegToolkitLib.models.request import Request, Text
 
 Number = Annotated[int, Field(ge=0)]
-Text = Annotated[str, Field(min_length=1)]
 Threshold = Annotated[float, Field(ge=0, le=1)]
 Images = Annotated[dict[Text, Text], Field(min_length=1, max_length=16)]
-
-
-class Request(Settings):
-    """What every request has."""
-
-    id: str | int
-    do: str
-    method: str | None = None
 
 
 class ModelRequest(Request):
@@ -77,21 +66,6 @@ class RefineRequest(Request):
     settings: RefineSettings = RefineSettings()
     resample: bool = False
     out: Text
-
-
-R = TypeVar("R", bound=Request)
-
-
-def read(kind: type[R], values: Mapping[str, Any]) -> R:
-    """A request as data.
-
-    Raises:
-        SegToolkitError: "bad-request", naming every field that is wrong.
-    """
-    try:
-        return validated(kind, values, f"The request {values.get('do')!r}")
-    except SegToolkitError as error:
-        raise SegToolkitError("bad-request", error.message, error.hint) from error
 
 
 def file_names(id: str | int, names: Sequence[str]) -> dict[str, str]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from SegToolkitLib.errors import SegToolkitError
 from SegToolkitLib.events import Reporter
 from SegToolkitLib.models.card import ModelCard, parse
+from SegToolkitLib.models.request import ensure_torch, read
 from SegToolkitLib.volume.cache import VolumeCache
 
 if TYPE_CHECKING:
@@ -46,18 +46,11 @@ class Service:
         }
 
     def _maps(self, values: Mapping[str, Any], reporter: Reporter) -> dict[str, object]:
-        from SegToolkitLib.methods.cmer.requests import MapsRequest, read
+        from SegToolkitLib.methods.cmer.requests import MapsRequest
 
         request = read(MapsRequest, values)
         if self._live is None:
-            try:
-                import torch  # noqa: F401
-            except Exception as error:  # a broken build raises whatever its loader raises
-                raise SegToolkitError(
-                    "torch-broken",
-                    f"PyTorch cannot be used here ({type(error).__name__}: {error}).",
-                    "Install PyTorch again.",
-                ) from error
+            ensure_torch()
             from SegToolkitLib.methods.cmer.live import LiveMapper
 
             self._live = LiveMapper(self._volumes)
@@ -65,6 +58,6 @@ class Service:
 
     def _refine(self, values: Mapping[str, Any], reporter: Reporter) -> dict[str, object]:
         from SegToolkitLib.methods.cmer.refine_files import refine_files
-        from SegToolkitLib.methods.cmer.requests import RefineRequest, read
+        from SegToolkitLib.methods.cmer.requests import RefineRequest
 
         return refine_files(read(RefineRequest, values), self._volumes, reporter)

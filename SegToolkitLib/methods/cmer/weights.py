@@ -11,19 +11,17 @@ from collections.abc import Mapping, Sequence
 
 from torch import Tensor
 
-from SegToolkitLib.errors import SegToolkitError
 from SegToolkitLib.methods.cmer.network import Networks, bare_networks
 from SegToolkitLib.methods.cmer.plan import NetworkPlan
-from SegToolkitLib.models.foreign import KeyReport, compare_keys
+from SegToolkitLib.models.state import State as State
+from SegToolkitLib.models.state import of_part, with_weights
 
-State = dict[str, Tensor]
 OF_SEED = re.compile(r"seed(\d+)\.")
 
 
 def of_network(state: Mapping[str, Tensor], number: int) -> State:
     """One network's tensors, under its own keys."""
-    prefix = f"{number}."
-    return {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
+    return of_part(state, str(number))
 
 
 def joined(states: Sequence[Mapping[str, Tensor]]) -> State:
@@ -50,12 +48,6 @@ def with_seeds(own: Mapping[str, Tensor], seeds: Sequence[Mapping[str, Tensor]])
     return {**own, **kept}
 
 
-def key_report(plan: NetworkPlan, modalities: int, state: Mapping[str, Tensor]) -> KeyReport:
-    """How tensors of a model fit the networks."""
-    wanted = bare_networks(plan, modalities).state_dict()
-    return compare_keys(state, {key: tuple(value.shape) for key, value in wanted.items()})
-
-
 def loaded_networks(
     plan: NetworkPlan, modalities: int, state: Mapping[str, Tensor], what: str, code: str = "model-mismatch"
 ) -> Networks:
@@ -71,18 +63,11 @@ def loaded_networks(
     Raises:
         SegToolkitError: a key is missing, not known, or of another shape; says which.
     """
-    report = key_report(plan, modalities, state)
-    if not report.fits:
-        raise SegToolkitError(
-            code,
-            f"{what} does not fit networks of width factor {plan.width_factor}: {report.text()}.",
-            "Check that the files belong together and are of this method.",
-        )
-    networks = bare_networks(plan, modalities)
-    # Copies, as training changes them.
-    own = {
-        key: value.float().clone() if value.is_floating_point() else value.clone()
-        for key, value in state.items()
-    }
-    networks.load_state_dict(own, assign=True)
-    return networks.requires_grad_().eval()
+    return with_weights(
+        bare_networks(plan, modalities),
+        state,
+        what,
+        "Check that the files belong together and are of this method.",
+        code,
+        named=f"networks of width factor {plan.width_factor}",
+    )

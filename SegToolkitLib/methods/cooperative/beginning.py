@@ -14,7 +14,7 @@ from SegToolkitLib.methods.cooperative.checkpoints import METHOD
 from SegToolkitLib.methods.cooperative.network import Networks
 from SegToolkitLib.methods.cooperative.snapshot import Snapshot, optimiser_state, read_authors
 from SegToolkitLib.methods.cooperative.weights import State, joined, loaded_networks
-from SegToolkitLib.models.card import CARD_FILE, read_card
+from SegToolkitLib.models.card import CARD_FILE, read_card_of
 from SegToolkitLib.models.folder import load_state
 
 
@@ -60,11 +60,7 @@ def _state_of(folder: Path, names: Mapping[int, str], reporter: Reporter) -> tup
     made = next((one for one in (folder / "result" / "model", folder) if (one / CARD_FILE).is_file()), None)
     if made is None:
         return joined(read_authors(folder).states), Begun.of_file(folder.name)
-    card = read_card(made)
-    if card.method != METHOD:
-        raise SegToolkitError(
-            "other-method", f"{card.name} is a model of {card.method}, not {METHOD}.", "Choose another."
-        )
+    card = read_card_of(made, METHOD)
     known = [label.name for label in card.labels]
     if known != list(names.values()):
         reporter.warning(

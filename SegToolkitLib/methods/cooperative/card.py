@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from SegToolkitLib.automatic.begun import Begun
+from SegToolkitLib.dataset.classes import class_values
 from SegToolkitLib.dataset.dataset import Dataset
-from SegToolkitLib.methods.cooperative.scans import classes_of
 from SegToolkitLib.methods.cooperative.settings import CooperativeSettings
 from SegToolkitLib.methods.cooperative.typicality import Typicality
-from SegToolkitLib.models.card import Label, ModelCard, Preprocessing, Training
-from SegToolkitLib.models.trained import described_labels, licence_of, model_name, trained_on
-from SegToolkitLib.training.figures import kept_validation
+from SegToolkitLib.models.card import Label, ModelCard, Preprocessing
+from SegToolkitLib.models.trained import described_labels, licence_of, model_name, trained_on, training_of
+from SegToolkitLib.training.figures import metrics_of
 from SegToolkitLib.training.method import Context
-from SegToolkitLib.training.run_folder import provenance
 
 LIMITS = (
     "For research only; a person checks every result. Slices are segmented one by one, and only what lies"
@@ -55,28 +53,13 @@ def make_card(
         ),
         trained_on=begun.all_seen(trained_on(description, train)),
         licence=begun.joined(licence_of(description)),
-        training=Training(
-            command=context.command,
-            seed=settings.seed,
-            steps=settings.total_steps,
-            provenance={**provenance(), "data_sha256": data.get("sha256", {})},
-            settings=settings.model_dump(mode="json"),
-        ),
-        metrics=_metrics(context, settings, len(train), len(held_out)),
+        training=training_of(context.command, settings, data.get("sha256", {})),
+        metrics=metrics_of(context.run, settings.use_best, train=train, held_out=held_out),
         limits=f"{LIMITS} {typicality.text()}",
     )
 
 
 def labels_of(dataset: Dataset, settings: CooperativeSettings, names: Mapping[int, str]) -> list[Label]:
     """The structures in the order of the classes; of several labels in a class, the least value is kept."""
-    values: dict[int, int] = {}
-    for value, number in sorted(classes_of(dataset, settings.data).items()):
-        values.setdefault(number, value)
+    values = class_values(dataset, settings.data)
     return described_labels(dataset.description, {values[number]: name for number, name in names.items()})
-
-
-def _metrics(context: Context, settings: CooperativeSettings, train: int, held_out: int) -> dict[str, Any]:
-    metrics: dict[str, Any] = {"cases": {"train": train, "held_out": held_out}}
-    if validation := kept_validation(context.run, settings.use_best):
-        metrics["validation"] = validation
-    return metrics

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from SegToolkitLib.automatic.begun import Begun
+from SegToolkitLib.dataset.classes import class_names
 from SegToolkitLib.dataset.dataset import Dataset
 from SegToolkitLib.errors import SegToolkitError
 from SegToolkitLib.methods.cooperative.beginning import begin
@@ -13,7 +14,7 @@ from SegToolkitLib.methods.cooperative.card import make_card
 from SegToolkitLib.methods.cooperative.data import Sampler
 from SegToolkitLib.methods.cooperative.doubts import tell
 from SegToolkitLib.methods.cooperative.network import build_networks
-from SegToolkitLib.methods.cooperative.scans import Reader, cache_folder, class_names
+from SegToolkitLib.methods.cooperative.scans import Reader, cache_folder
 from SegToolkitLib.methods.cooperative.settings import CooperativeSettings
 from SegToolkitLib.methods.cooperative.splits import roles_of
 from SegToolkitLib.methods.cooperative.train import CooperativeTask

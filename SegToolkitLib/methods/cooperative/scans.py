@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from SegToolkitLib.dataset.cache import Arrays, Cache
 from SegToolkitLib.dataset.case_reader import CachedCase, CaseReader
 from SegToolkitLib.dataset.classes import as_classes, classes_of
-from SegToolkitLib.dataset.classes import class_names as class_names
 from SegToolkitLib.dataset.dataset import Case, Dataset, read_case
 from SegToolkitLib.errors import SegToolkitError
 from SegToolkitLib.events import Reporter

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Literal
 
-from pydantic import Field
-
-from SegToolkitLib.errors import SegToolkitError
 from SegToolkitLib.events import Reporter
-from SegToolkitLib.settings import Settings
-from SegToolkitLib.validation import validated
+from SegToolkitLib.models.card import ModelCard
+from SegToolkitLib.models.request import ImportRequest, ImportService, Text
 
-Text = Annotated[str, Field(min_length=1)]
 # Files of a model of the authors' code.
 FILES = frozenset(
     f"{name}.pth"
@@ -21,43 +16,32 @@ FILES = frozenset(
 )
 
 
-class _Import(Settings):
+class _Import(ImportRequest):
     """``import_checkpoint``; ``path`` is one of the five files, their folder, or a snapshot."""
 
-    id: str | int
-    do: str
-    method: str | None = None
-    path: Text
-    out: Text
     labels: Text = "acdc"
     rescale: Literal["volume", "slice"] = "volume"
     name: Text | None = None
     licence_name: Text | None = None
 
 
-class Service:
+class Service(ImportService[_Import]):
     """Serves the requests of one worker; nothing is kept from one to the next."""
 
     def __init__(self) -> None:
-        self.verbs = {"import_checkpoint": self._import}
-
-    def relieve(self) -> None:
-        """Nothing is kept."""
+        super().__init__(_Import)
 
     def recognises(self, path: Path) -> bool:
         """Whether a file is one of a model of the authors' code, by its name."""
         return path.name in FILES
 
-    def _import(self, values: Mapping[str, Any], reporter: Reporter) -> dict[str, object]:
+    def imported(self, request: _Import, reporter: Reporter) -> ModelCard:
+        """Make the model; returns its card."""
         from SegToolkitLib.methods.cooperative.checkpoints import import_authors
         from SegToolkitLib.methods.cooperative.plan import InputPlan
 
-        try:
-            request = validated(_Import, values, "The request 'import_checkpoint'")
-        except SegToolkitError as error:
-            raise SegToolkitError("bad-request", error.message, error.hint) from error
         path = Path(request.path)
-        card = import_authors(
+        return import_authors(
             path.parent if path.name in FILES else path,
             request.out,
             labels=request.labels,
@@ -66,4 +50,3 @@ class Service:
             licence_name=request.licence_name,
             tell=reporter.info,
         )
-        return {"name": card.name, "folder": request.out}

@@ -8,10 +8,10 @@ import numpy as np
 import torch
 
 from SegToolkitLib.dataset.cache import Arrays
+from SegToolkitLib.dataset.classes import class_names
 from SegToolkitLib.dataset.dataset import Dataset
 from SegToolkitLib.methods.cooperative.data import Sampler
 from SegToolkitLib.methods.cooperative.network import build_networks
-from SegToolkitLib.methods.cooperative.scans import class_names
 from SegToolkitLib.methods.cooperative.settings import CooperativeSettings
 from SegToolkitLib.methods.cooperative.train import CooperativeTask
 

@@ -7,17 +7,15 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from SegToolkitLib.errors import SegToolkitError
 from SegToolkitLib.methods.cooperative.network import NAMES, Name, Networks
 from SegToolkitLib.methods.cooperative.plan import NetworkPlan
-from SegToolkitLib.models.foreign import KeyReport, compare_keys
-
-State = dict[str, Tensor]
+from SegToolkitLib.models.state import State as State
+from SegToolkitLib.models.state import of_part, with_weights
 
 
 def of_network(state: Mapping[str, Tensor], name: Name) -> State:
     """One network's tensors, under its own keys."""
-    return {key.removeprefix(f"{name}."): value for key, value in state.items() if key.startswith(f"{name}.")}
+    return of_part(state, name)
 
 
 def joined(states: Mapping[Name, Mapping[str, Tensor]]) -> State:
@@ -29,12 +27,6 @@ def bare_networks(plan: NetworkPlan, classes: int) -> Networks:
     """The networks as shapes alone, which takes neither memory nor time."""
     with torch.device("meta"):
         return Networks(plan, classes)
-
-
-def key_report(plan: NetworkPlan, classes: int, state: Mapping[str, Tensor]) -> KeyReport:
-    """How tensors of a model fit the networks."""
-    wanted = {key: tuple(value.shape) for key, value in bare_networks(plan, classes).state_dict().items()}
-    return compare_keys(state, wanted)
 
 
 def loaded_networks(
@@ -53,18 +45,11 @@ def loaded_networks(
         SegToolkitError: a key is missing, not known, or of another shape; says which. The authors' code lets
             that pass and keeps random weights.
     """
-    report = key_report(plan, classes, state)
-    if not report.fits:
-        raise SegToolkitError(
-            code,
-            f"{what} does not fit the networks: {report.text()}.",
-            "Check that the files belong together and were written by the same version of the code.",
-        )
-    networks = bare_networks(plan, classes)
-    # Copies, as training changes them.
-    own = {
-        key: value.float().clone() if value.is_floating_point() else value.clone()
-        for key, value in state.items()
-    }
-    networks.load_state_dict(own, assign=True)
-    return networks.requires_grad_().eval()
+    return with_weights(
+        bare_networks(plan, classes),
+        state,
+        what,
+        "Check that the files belong together and were written by the same version of the code.",
+        code,
+        named="the networks",
+    )

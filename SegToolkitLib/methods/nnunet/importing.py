@@ -17,6 +17,7 @@ from SegToolkitLib.methods.nnunet.plan import METHOD, NnunetPlan
 from SegToolkitLib.methods.nnunet.weights import all_names, once, read_nnunet
 from SegToolkitLib.models.card import Licence, Modality, ModelCard, parse
 from SegToolkitLib.models.folder import save_model
+from SegToolkitLib.models.imported import stated_licence
 from SegToolkitLib.models.trained import NOT_STATED, model_name
 from SegToolkitLib.validation import read_json, validated
 
@@ -157,11 +158,7 @@ def _card(
     source = str(plan.plans.get("dataset_name", "nnU-Net"))
     channel = str(next(iter((plan.dataset.get("channel_names") or {"0": ""}).values())))
     kind: Modality = "picture" if plan.pictures else "CT" if channel.casefold() == "ct" else "MR"
-    licence = Licence(name=NOT_STATED, permissive=False, summary="The terms of the weights are not stated.")
-    if licence_name:
-        licence = Licence(
-            name=licence_name, permissive=False, summary=f"The weights are under {licence_name}."
-        )
+    unknown = Licence(name=NOT_STATED, permissive=False, summary="The terms of the weights are not stated.")
     structures = plan.structures
     values = {
         "name": model_name(name or f"{source}-{plan.configuration}".replace("_", "-"), "nnunet"),
@@ -172,7 +169,7 @@ def _card(
         "labels": [label_of(value, one).model_dump() for value, one in structures.items()],
         "preprocessing": {"modality": modality or kind},
         "trained_on": [{"dataset": source, "count": plan.dataset.get("numTraining") or None}],
-        "licence": licence.model_dump(),
+        "licence": stated_licence(licence_name, unknown).model_dump(),
         "limits": LIMITS,
     }
     return parse(ModelCard, values, "The card of the imported model")

@@ -11,7 +11,7 @@ from SegToolkitLib.events import Reporter
 from SegToolkitLib.methods.pdcr_uafr.checkpoints import loaded_network, reduced
 from SegToolkitLib.methods.pdcr_uafr.imagenet import load_imagenet
 from SegToolkitLib.methods.pdcr_uafr.network import DeepLab
-from SegToolkitLib.models.card import CARD_FILE, read_card
+from SegToolkitLib.models.card import CARD_FILE, read_card_of
 from SegToolkitLib.models.folder import load_state
 from SegToolkitLib.models.foreign import read_checkpoint
 
@@ -47,11 +47,7 @@ def begin(
     if made is None:
         state, begun = reduced(read_checkpoint(start)).state, Begun.of_file(start.name)
     else:
-        card = read_card(made)
-        if card.method != METHOD:
-            raise SegToolkitError(
-                "other-method", f"{card.name} is a model of {card.method}, not {METHOD}.", "Choose another."
-            )
+        card = read_card_of(made, METHOD)
         known = [label.name for label in card.labels]
         if known != list(names.values()):
             reporter.warning(

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from SegToolkitLib.automatic.begun import Begun
+from SegToolkitLib.dataset.classes import class_names, class_values
 from SegToolkitLib.dataset.dataset import Dataset
-from SegToolkitLib.methods.pdcr_uafr.cases import class_names, class_values
 from SegToolkitLib.methods.pdcr_uafr.settings import PdcrUafrSettings
-from SegToolkitLib.models.card import Label, Modality, ModelCard, Preprocessing, Training
-from SegToolkitLib.models.trained import described_labels, licence_of, model_name, trained_on
-from SegToolkitLib.training.figures import kept_validation
+from SegToolkitLib.models.card import Label, Modality, ModelCard, Preprocessing
+from SegToolkitLib.models.trained import described_labels, licence_of, model_name, trained_on, training_of
+from SegToolkitLib.training.figures import metrics_of
 from SegToolkitLib.training.method import Context
-from SegToolkitLib.training.run_folder import provenance
 
 LIMITS = (
     "For research only; a person checks every result. Images are segmented one by one, at the size of the"
@@ -36,9 +33,6 @@ def make_card(context: Context, dataset: Dataset) -> ModelCard:
     labels = labels_of(dataset, settings)
     modality: Modality = "picture" if description.pictures else description.modality
     what = "pictures" if modality == "picture" else f"slices of {modality}"
-    metrics: dict[str, Any] = {"cases": {"train": len(train), "held_out": len(held_out)}}
-    if validation := kept_validation(context.run, settings.use_best):
-        metrics["validation"] = validation
     return ModelCard(
         name=model_name(context.name, "pdcr-uafr"),
         title=f"{description.name}: {', '.join(label.name for label in labels)} in {what}",
@@ -49,14 +43,8 @@ def make_card(context: Context, dataset: Dataset) -> ModelCard:
         preprocessing=Preprocessing(modality=modality),
         trained_on=begun.all_seen(trained_on(description, train)),
         licence=begun.joined(licence_of(description)),
-        training=Training(
-            command=context.command,
-            seed=settings.seed,
-            steps=settings.total_steps,
-            provenance={**provenance(), "data_sha256": data.get("sha256", {})},
-            settings=settings.model_dump(mode="json"),
-        ),
-        metrics=metrics,
+        training=training_of(context.command, settings, data.get("sha256", {})),
+        metrics=metrics_of(context.run, settings.use_best, train=train, held_out=held_out),
         limits=LIMITS,
     )
 

@@ -5,9 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from SegToolkitLib.dataset.classes import class_names as class_names
-from SegToolkitLib.dataset.classes import class_values as class_values
-from SegToolkitLib.dataset.classes import classes_of as classes_of
 from SegToolkitLib.dataset.dataset import Dataset
 from SegToolkitLib.dataset.roles import drawn_cases, sides_of
 from SegToolkitLib.dataset.splits import split_of

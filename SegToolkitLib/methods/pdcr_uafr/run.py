@@ -6,13 +6,14 @@ from pathlib import Path
 
 from SegToolkitLib.atomic import write_json
 from SegToolkitLib.automatic.begun import Begun
+from SegToolkitLib.dataset.classes import class_names
 from SegToolkitLib.dataset.dataset import Dataset
 from SegToolkitLib.dataset.nnunet import IGNORE
 from SegToolkitLib.errors import SegToolkitError
 from SegToolkitLib.events import Reporter
 from SegToolkitLib.methods.pdcr_uafr.beginning import begin
 from SegToolkitLib.methods.pdcr_uafr.card import make_card
-from SegToolkitLib.methods.pdcr_uafr.cases import Roles, class_names, roles_of
+from SegToolkitLib.methods.pdcr_uafr.cases import Roles, roles_of
 from SegToolkitLib.methods.pdcr_uafr.data import Sampler
 from SegToolkitLib.methods.pdcr_uafr.network import build_network
 from SegToolkitLib.methods.pdcr_uafr.reading import Reader, cache_folder

@@ -8,8 +8,8 @@ import numpy as np
 import torch
 
 from SegToolkitLib.dataset.cache import Arrays
+from SegToolkitLib.dataset.classes import class_names
 from SegToolkitLib.dataset.dataset import Dataset
-from SegToolkitLib.methods.pdcr_uafr.cases import class_names
 from SegToolkitLib.methods.pdcr_uafr.data import Sampler
 from SegToolkitLib.methods.pdcr_uafr.network import build_network
 from SegToolkitLib.methods.pdcr_uafr.settings import PdcrUafrSettings

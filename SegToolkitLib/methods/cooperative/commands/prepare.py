@@ -105,7 +105,8 @@ def _describe(options: Namespace, reporter: Reporter) -> dict[str, object]:
         read_frames,
         spacings,
     )
-    from SegToolkitLib.methods.cooperative.released import labels_of_file
+    from SegToolkitLib.methods.cooperative.released import EXAMPLE
+    from SegToolkitLib.models.imported import labels_of_file
 
     known = LAYOUTS[options.layout]
     if (options.image_pattern is None) != (options.label_pattern is None):
@@ -116,7 +117,7 @@ def _describe(options: Namespace, reporter: Reporter) -> dict[str, object]:
         )
     layout = Layout(options.image_pattern or known.image, options.label_pattern or known.label)
     wanted = options.labels or ("native" if options.layout == "acdc" else "released")
-    labels = LABEL_SETS.get(wanted) or labels_of_file(wanted, ", ".join(LABEL_SETS))
+    labels = LABEL_SETS.get(wanted) or labels_of_file(wanted, ", ".join(LABEL_SETS), EXAMPLE)
     found = read_frames(
         options.raw, layout, options.frames, lambda done, total: reporter.progress("looking", done, total)
     )

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from SegToolkitLib.events import Reporter
 from SegToolkitLib.methods.registry import Command
+from SegToolkitLib.models.exchange import add_naming, add_out, imported, naming
 
 
 def _add_arguments(parser: ArgumentParser) -> None:
@@ -18,15 +19,13 @@ def _add_arguments(parser: ArgumentParser) -> None:
         metavar="FOLDER",
         help="a training: nnUNet_results/DATASET/TRAINER__PLANS__CONFIGURATION",
     )
-    parser.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="folder of the model")
+    add_out(parser)
     parser.add_argument(
         "--folds", nargs="+", metavar="N", help="whose networks are averaged (default: all that are there)"
     )
     parser.add_argument(
         "--checkpoint", default="checkpoint_final.pth", metavar="NAME", help="default: checkpoint_final.pth"
     )
-    parser.add_argument("--name", help="name of the model (default: made of the data set's)")
-    parser.add_argument("--licence-name", help="licence of the weights (default: not stated)")
     parser.add_argument(
         "--modality", choices=["CT", "MR", "picture"], help="of the images (default: by the channel's name)"
     )
@@ -36,7 +35,7 @@ def _add_arguments(parser: ArgumentParser) -> None:
         help="that the training's volumes had, such as RAS: volumes are turned to it first"
         " (default: axes as in the file, as in nnU-Net)",
     )
-    parser.add_argument("--half", action="store_true", help="store half precision")
+    add_naming(parser, made_from="the data set's", licence="not stated")
 
 
 def _import(options: Namespace, reporter: Reporter) -> dict[str, object]:
@@ -50,15 +49,11 @@ def _import(options: Namespace, reporter: Reporter) -> dict[str, object]:
         options.out,
         folds=options.folds,
         checkpoint=options.checkpoint,
-        name=options.name,
-        licence_name=options.licence_name,
         modality=options.modality,
         orientation=options.orientation,
-        half=options.half,
-        tell=reporter.info,
+        **naming(options, reporter),
     )
-    reporter.info(f"{card.name}: the model lies in {options.out}")
-    return {"model": str(options.out)}
+    return imported(card, options.out, reporter)
 
 
 IMPORT = Command("turn a trained nnU-Net into a model", _add_arguments, _import)
