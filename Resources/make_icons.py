@@ -132,7 +132,7 @@ def weak_supervision() -> Image.Image:
     """Slices that are ticked or not, and a map that glows where the object is."""
     image, draw = tile()
     outlined(draw, ellipse((74, 64), (42, 46)), (30, 46, 92), BODY_RIM, 4)
-    for radius, colour in ((30, (33, 145, 140)), (22, (94, 201, 98)), (13, (253, 231, 37))):
+    for radius, colour in ((30, (196, 84, 36)), (22, (240, 134, 40)), (13, (253, 214, 60))):
         draw.polygon(scaled(blob((78, 58), radius, {2: (0.2, -0.7), 3: (0.06, 0.4)})), fill=colour)
     for y, seen in ((34, True), (64, True), (94, False)):
         outlined(draw, ellipse((26, y), (13, 13)), BODY, SECOND if seen else (120, 140, 158), 4)

@@ -143,7 +143,7 @@ def test_settings_have_every_step_of_every_seed_and_a_plan_for_the_card() -> Non
     assert isinstance(settings, TrainingSettings)
     assert (settings.steps_per_seed, settings.total_steps) == (20, 60)
     assert settings.transform.kinds == KINDS
-    assert settings.plan == ModelPlan(modalities=("T2", "ADC"))
+    assert settings.plan == ModelPlan(modalities=("T2", "ADC"), seeds=3)
     assert CmerSettings.model_validate(settings.model_dump(mode="json")) == settings
     assert CmerSettings.model_json_schema()["properties"].keys() >= {"loss", "transform", "selection", "data"}
 
