@@ -22,8 +22,8 @@ class Service:
     def __init__(self): self.verbs = {{"toil": self.toil}}
     def relieve(self): pass
     def toil(self, values, reporter):
-        reporter.progress("toiling", 0, 1)
         print("a library talks")
+        reporter.progress("toiling", 0, 1)  # last: the test may end this process as soon as it hears of it
         end = time.monotonic() + 300
         while time.monotonic() < end: pass
 registry.service_of = lambda method: Service()
