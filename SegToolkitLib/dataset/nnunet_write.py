@@ -3,7 +3,8 @@
 dataset.json lists each case with its files ("dataset"), as nnU-Net allows, so that replacing this one file
 adds the cases: before, their files are nobody's; after, the cases are there. New files are written into a
 hidden folder beside the others first, where a full disk or a kill leaves nothing but what the next addition
-takes away. Tags of slices go into tags.csv right before; where that was all, the next addition puts it back.
+takes away. Tags of slices go into tags.csv right before; where that was all, readers pass these over, and the
+next addition puts the file back.
 """
 
 from __future__ import annotations
@@ -28,14 +29,13 @@ from SegToolkitLib.dataset.new_cases import NewCase, check_id, check_structures,
 from SegToolkitLib.dataset.nnunet import IMAGES, LABELS, UNLABELLED
 from SegToolkitLib.dataset.nnunet_contents import Contents
 from SegToolkitLib.dataset.slice_tags import TAGS_FILE, check_tags, with_cases
+from SegToolkitLib.dataset.unfinished import PLAN, STAGING
 from SegToolkitLib.errors import SegToolkitError
 from SegToolkitLib.validation import read_json
 from SegToolkitLib.volume import Grid, Volume, write_volume
 
 Mode = Literal["create", "append", "either"]
 
-STAGING = ".adding-"
-PLAN = "plan.json"
 EARLIER_TAGS = "earlier-tags.csv"
 LOCK = ".segtoolkit.lock"
 LOCK_SECONDS = 30.0
@@ -133,7 +133,8 @@ def _add(
         tags = _staged_tags(staging, folder, cases)
         # From here on the named files are ours, to finish or to take away.
         names = [target.relative_to(folder).as_posix() for _, target in moves]
-        write_json(staging / PLAN, {"files": names, "tags": tags})
+        ids = [case.id for case in cases]
+        write_json(staging / PLAN, {"files": names, "tags": tags, "cases": ids})
         for name in (IMAGES, LABELS):
             (folder / name).mkdir(exist_ok=True)
         for source, target in moves:

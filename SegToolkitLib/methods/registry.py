@@ -78,7 +78,8 @@ def _add_segment_arguments(parser: ArgumentParser) -> None:
 def _segment(method: str, options: Namespace, reporter: Reporter) -> dict[str, object]:
     from SegToolkitLib.cli.options import ask_in_terminal
 
-    return automatic_command.run(method, automatic_of(method), options, reporter, ask_in_terminal())
+    others = [name for name in METHODS if "segment" in commands_of(name)]
+    return automatic_command.run(method, automatic_of(method), options, reporter, ask_in_terminal(), others)
 
 
 def trainable() -> list[str]:

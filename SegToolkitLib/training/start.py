@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from SegToolkitLib.dataset.checksum import sha256_of
+from SegToolkitLib.dataset.checksum import told_sha256
 from SegToolkitLib.errors import SegToolkitError
 from SegToolkitLib.training.method import Place, TrainingMethod
 from SegToolkitLib.training.run_folder import RunFolder
@@ -49,7 +49,7 @@ def described(start: Start, method: TrainingMethod) -> dict[str, Any]:
         "data": _absolute(start.data),
         "places": {name: _absolute(path) for name, path in start.places.items()},
         "sha256": {
-            name: _checksum(path)
+            name: told_sha256(path)
             for name, path in start.places.items()
             if place_named(name, method).kind == "file"
         },
@@ -188,17 +188,8 @@ def _absolute(path: str | Path | None) -> str | None:
     return str(Path(path).absolute())
 
 
-def _checksum(file: Path) -> str:
-    try:
-        return sha256_of(file)
-    except OSError as error:
-        raise SegToolkitError(
-            "unreadable", f"{file} could not be read: {error.strerror or error}.", "Check the path."
-        ) from error
-
-
 def _check_unchanged(name: str, file: Path, sha256: str) -> None:
-    if not file.is_file() or _checksum(file) != sha256:
+    if not file.is_file() or told_sha256(file) != sha256:
         raise SegToolkitError(
             "place-changed",
             f"{file} is not the file that the run was started with as {name}, or is missing.",

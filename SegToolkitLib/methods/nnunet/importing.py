@@ -41,6 +41,7 @@ def import_trained(
     orientation: str | None = None,
     half: bool = False,
     tell: Callable[[str], None] = lambda _text: None,
+    complete: Callable[[ModelCard], ModelCard] = lambda card: card,
 ) -> ModelCard:
     """Make a model's folder from one of ``nnUNet_results``, such as "nnUNetTrainer__nnUNetPlans__3d_fullres".
 
@@ -56,6 +57,7 @@ def import_trained(
             as they are, as nnU-Net does.
         half: store half precision.
         tell: hears what was found.
+        complete: adds to the card what nnU-Net's folder does not tell.
 
     Returns:
         The card as written.
@@ -111,7 +113,7 @@ def import_trained(
     tell(
         f"{plan.trainer}, {plan.configuration}, folds {', '.join(chosen)}: {len(plan.structures)} structures"
     )
-    return save_model(out, _card(plan, name, licence_name, modality), states, half)
+    return save_model(out, complete(_card(plan, name, licence_name, modality)), states, half)
 
 
 def _folds(place: Path, checkpoint: str) -> list[str]:

@@ -6,7 +6,7 @@ import os
 import re
 import shutil
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -39,6 +39,7 @@ def write_raw(
     name: str | None = None,
     copy: bool = False,
     progress: Callable[[int, int], None] = lambda done, total: None,
+    only: Collection[str] | None = None,
 ) -> Path:
     """Put the labelled cases of a data set into ``home/raw/DatasetNNN_Name``: all of them, or nothing.
 
@@ -53,6 +54,7 @@ def write_raw(
         name: for nnU-Net; None takes the data set's.
         copy: copy files instead of linking them.
         progress: called with (done, total) after each case; what it raises ends the work.
+        only: ids of the cases that are taken, whose folds the caller writes; None takes all.
 
     Returns:
         The folder of the data set.
@@ -69,7 +71,7 @@ def write_raw(
             f"{dataset.description.name} holds pictures, which are not brought to nnU-Net.",
             "Train them with pdcr_uafr, or write them as nnU-Net wants them (.png).",
         )
-    cases = [case for case in dataset.cases if case.label is not None]
+    cases = [case for case in dataset.cases if case.label is not None and (only is None or case.id in only)]
     if not cases:
         raise SegToolkitError("no-cases", f"{dataset.description.name} has no labelled case.", "Label some.")
     title = f"Dataset{number:03d}_{_plain(name or dataset.description.name)}"
@@ -86,7 +88,8 @@ def write_raw(
         for part in (making / IMAGES, making / LABELS, home / "preprocessed" / title, home / "results"):
             part.mkdir(parents=True, exist_ok=True)
         _fill(making, dataset, cases, copy, progress)
-        _write_splits(dataset, home / "preprocessed" / title / NNUNET_NAME)
+        if only is None:
+            _write_splits(dataset, home / "preprocessed" / title / NNUNET_NAME)
         making.rename(raw / title)
     except OSError as error:
         raise SegToolkitError(

@@ -251,3 +251,20 @@ def test_what_fails_while_collecting_is_told(panel, world, patients, tmp_path):
     panel.settle()
     assert "The disk is read-only. Choose another folder." in panel.messageLabel.text()
     assert json.dumps(world.asked("dataset_add")[0]["items"])
+
+
+def test_a_fault_of_ours_while_collecting_is_told_and_nothing_stays_locked(
+    panel, patients, tmp_path, monkeypatch
+):
+    def broken(*_arguments, **_more):
+        yield "reading", 0, 2
+        raise ValueError("a fault")
+
+    monkeypatch.setattr("SegToolkitGui.training.SceneCollect.collect", broken)
+    name(panel, tmp_path / "new")
+    panel.collectButton.click()
+    panel.wait(lambda: not panel.panel.collect.busy, what="the end")
+    panel.settle()
+    assert "failed unexpectedly (ValueError: a fault)" in panel.messageLabel.text()
+    assert panel.collectVolumesSelector.isEnabled()
+    assert not panel.cancelCollectButton.isEnabled()
