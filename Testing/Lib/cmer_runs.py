@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +10,11 @@ import numpy as np
 
 from SegToolkitLib.dataset.dataset import Dataset
 from SegToolkitLib.dataset.description import DatasetDescription
+from SegToolkitLib.events import Reporter
 from SegToolkitLib.methods.cmer.presets import PRESETS
 from SegToolkitLib.methods.cmer.settings import CmerSettings
 from SegToolkitLib.methods.cmer.training import METHOD
+from SegToolkitLib.methods.registry import commands_of
 from SegToolkitLib.settings import load
 from SegToolkitLib.volume import Volume, write_volume
 from small_runs import Runs
@@ -21,6 +24,10 @@ NAMES = ("T2", "ADC")
 PLACE = ((1.5, 1.5, 5.0), (-20.0, 35.0, 7.0), np.diag([-1.0, -1.0, 1.0]))
 SMALL = (
     "network.width_factor=32",
+    # As released: it has all kinds of maps, and leaves for the authors' code.
+    "network.pooling=mean",
+    "input.standardise=slice",
+    "maps.scale=slice",
     "input.size=16",
     "optimiser.batch=8",
     "optimiser.epochs=4",
@@ -77,3 +84,11 @@ def tiny(*overrides: str) -> CmerSettings:
 
 RUNS = Runs(METHOD)
 trained = RUNS.trained
+
+
+def run(verb: str, *words: Any) -> dict[str, Any]:
+    """A command of the method, as the command line runs it."""
+    command = commands_of("cmer")[verb]
+    parser = ArgumentParser()
+    command.add_arguments(parser)
+    return command.run(parser.parse_args([str(word) for word in words]), Reporter())

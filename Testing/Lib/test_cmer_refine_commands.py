@@ -4,28 +4,16 @@ from __future__ import annotations
 
 import csv
 import json
-from argparse import ArgumentParser
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
-from cmer_runs import SLICES, made_dataset, made_patient
+from cmer_runs import SLICES, made_dataset, made_patient, run
 from SegToolkitLib.dataset.dataset import Dataset
 from SegToolkitLib.errors import SegToolkitError
-from SegToolkitLib.events import Reporter
-from SegToolkitLib.methods.registry import commands_of
 from SegToolkitLib.volume import read_volume, write_volume
 from test_cmer_worker import SEEDS, made_model
-
-
-def run(verb: str, *words: Any) -> dict[str, Any]:
-    """A command of the method, as the command line runs it."""
-    command = commands_of("cmer")[verb]
-    parser = ArgumentParser()
-    command.add_arguments(parser)
-    return command.run(parser.parse_args([str(word) for word in words]), Reporter())
 
 
 @pytest.fixture(scope="module")

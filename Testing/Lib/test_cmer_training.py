@@ -90,7 +90,7 @@ def test_a_training_learns_the_tags_and_makes_a_model(dataset: Dataset, tmp_path
         if best["step"] == 40:
             key = f"{number}.classifier.weight"
             kept = load_state(model, card)[key]
-            assert torch.equal(kept, weights(tmp_path / "run", "00000040.pt")[key])
+            assert torch.equal(kept, weights(tmp_path / "run", 40)[key])
 
 
 @pytest.mark.parametrize("seeds", [1, 2])

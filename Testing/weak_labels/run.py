@@ -2,12 +2,13 @@
 
     python Testing/weak_labels/run.py --data FOLDER_OF_DATA_SETS --out runs/weak_labels
 
-Every patient is the test once, and nothing else: of the others one validates (it chooses weights and
-thresholds) and the rest train. With brats2015 that is 2 + 1 + 1. ms_lesion has two patients: one trains, with
-the last weights kept and the threshold chosen on that same patient, and the other is the test. Tags are those
-of the masks. The second stage learns the refined maps of the patients that are not the test, which choose its
-weights and threshold as well; the threshold of those maps was chosen on the validation patient's mask. What
-is finished is not done again: stop the command and give it once more as you like.
+Every patient is the test once, and nothing else: of the others one validates (its mask chooses weights,
+thresholds, and which map is taken: a modality's or the fused one) and the rest train. With brats2015 that is
+2 + 1 + 1. ms_lesion has two patients: one trains, with the last weights kept and all else chosen on that same
+patient, and the other is the test. Tags are those of the masks. Maps are refined and learnt by the second
+stage twice: those of the corrected loss, and those of the training that did best on the patient who chooses.
+The second stage learns the refined maps of the patients that are not the test, which choose its weights and
+threshold as well. What is finished is not done again: stop the command and give it once more as you like.
 """
 
 from __future__ import annotations
@@ -20,29 +21,30 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from SegToolkitLib.atomic import write_json, write_text
-from SegToolkitLib.dataset.dataset import Case, Dataset
-from SegToolkitLib.events import Reporter
+from SegToolkitLib.dataset.channels import read_channels
+from SegToolkitLib.dataset.dataset import Dataset
 from SegToolkitLib.methods.cmer.cases import object_values
-from SegToolkitLib.methods.cmer.evaluate import (
-    REFINED,
-    REFINED_AT_HALF,
-    How,
-    chosen_thresholds,
-    evaluate,
-)
 from SegToolkitLib.methods.cmer.plan import FUSED
+from SegToolkitLib.methods.cmer.refine import refine
 from SegToolkitLib.methods.cmer.refine_settings import RefineSettings
 from SegToolkitLib.methods.cmer.scoring import THRESHOLDS
-from SegToolkitLib.methods.cmer.segment import load
+from SegToolkitLib.methods.cmer.segment import CmerMapper, MapResult, load
 from SegToolkitLib.models.card import read_card, write_card
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent))
 from experiment import ROOT, Shell, run_all, settings_words  # noqa: E402
 
-SECOND, FULL, REFINEMENT = "second stage", "fully supervised", "corrected, refined"
+FULL = "fully supervised"
+REFINEMENT, SECOND = "{}, refined", "{}, second stage"
+BEST = "best"
 HALF = 0.5
+
+Bools = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -60,13 +62,44 @@ class Piece:
 
     def run(self) -> None:
         """Do what is not done yet."""
-        done = self.out / "scores.json"
-        scores: dict[str, Any] = json.loads(done.read_text(encoding="utf-8")) if done.is_file() else {}
         for arm in self.arms:
-            if arm in scores:
+            if arm in self.scores():
                 continue
-            scores[arm] = self._scored(arm, self._trained(arm))
-            write_json(done, scores)
+            taught_by = self._taught_by(arm)
+            if taught_by in self.scores() and taught_by != arm:
+                # Both second stages learn from the same maps where the corrected loss did best.
+                found = {**self.scores().get(SECOND.format(taught_by), {}), "of": taught_by}
+                if "taken" in found:
+                    write_json(self._done, {**self.scores(), arm: found})
+                    continue
+            found = {**self._scored(arm, self._trained(arm, taught_by)), "of": taught_by}
+            write_json(self._done, {**self.scores(), arm: found})
+
+    def scores(self) -> dict[str, Any]:
+        """Of the trainings that are done, by arm."""
+        if not self._done.is_file():
+            return {}
+        found: dict[str, Any] = json.loads(self._done.read_text(encoding="utf-8"))
+        return found
+
+    def best(self) -> str:
+        """The arm that did best on the patient who chooses."""
+        found = {arm: one["choosing"] for arm, one in self.scores().items() if arm in self.plan["arms"]}
+        return max(found, key=lambda arm: found[arm])
+
+    def rows(self) -> dict[str, dict[str, float]]:
+        """Row of the table -> DSC of the test patient."""
+        scores = self.scores()
+        rows = {arm: found["taken"] for arm, found in scores.items()}
+        for name, arm in (("corrected", "corrected"), (BEST, self.best())):
+            if "refined" in scores.get(arm, {}):
+                rows[REFINEMENT.format(name)] = scores[arm]["refined"]
+        rows[BEST] = rows[self.best()]
+        return rows
+
+    @property
+    def _done(self) -> Path:
+        return self.out / "scores.json"
 
     @property
     def dataset(self) -> Dataset:
@@ -80,13 +113,19 @@ class Piece:
         at = ids.index(self.test)
         return [*ids[at + 1 :], *ids[:at]]
 
+    def _taught_by(self, arm: str) -> str:
+        """The arm whose maps a second stage learns; the arm itself where it is none."""
+        of = {SECOND.format("corrected"): "corrected", SECOND.format(BEST): BEST}.get(arm, arm)
+        return self.best() if of == BEST else of
+
     def _shell(self) -> Shell:
         self.out.mkdir(parents=True, exist_ok=True)
         return Shell(self.out / "log.txt")
 
-    def _trained(self, arm: str) -> Path:
-        run = self.out / arm.replace(", ", "-").replace(" ", "-")
-        masks = arm in (SECOND, FULL)
+    def _trained(self, arm: str, taught_by: str) -> Path:
+        masks = taught_by != arm or arm == FULL
+        name = SECOND.format(taught_by) if taught_by != arm else arm
+        run = self.out / name.replace(", ", "-").replace(" ", "-")
         changes: dict[str, Any] = {
             "data.modalities": self.plan["data_sets"][self.name]["modalities"],
             # Patients are sorted: the fold of the first of the others.
@@ -99,84 +138,96 @@ class Piece:
         }
         if self.steps is not None:
             changes |= {"optimiser.epochs": 1, "optimiser.steps_per_epoch": self.steps, "validate_every": 0}
-        words = [
-            "--dataset",
-            ROOT / self.plan["data_sets"][self.name]["description"],
-            "--data",
-            self.data / self.name,
-        ]
-        if arm == SECOND:
-            words = ["--dataset", self._pseudo_labels()]
+        words: list[Any] = ["--dataset", self._pseudo_labels(taught_by)] if taught_by != arm else self._given
         self._shell().train(
             run, "cmer", "--config", ROOT / self.plan["settings"], *words, *settings_words(changes),
-            "--name", f"{self.name}-{self.test}-{arm.replace(', ', '-').replace(' ', '-')}-{self.seed}",
+            "--name", f"{self.name}-{self.test}-{run.name}-{self.seed}",
         )  # fmt: skip
         model = run / "result" / "model"
-        if len(self.others) == 1 and arm != SECOND:
-            self._choose_on(model, [self.dataset.case(self.others[0])])
+        if len(self.others) == 1 and taught_by == arm:
+            self._choose_on(model, self.others[0])
         return model
 
-    def _pseudo_labels(self) -> Path:
+    @property
+    def _given(self) -> list[Any]:
+        description = ROOT / self.plan["data_sets"][self.name]["description"]
+        return ["--dataset", description, "--data", self.data / self.name]
+
+    def _pseudo_labels(self, arm: str) -> Path:
         """The refined maps of all patients but the test, where tags say that there is an object."""
-        folder = self.out / "pseudo"
+        folder = self.out / f"pseudo-{arm}".replace(", ", "-").replace(" ", "-")
         if (folder / "dataset.json").is_file():
             return folder
-        dataset = [
-            "--dataset",
-            ROOT / self.plan["data_sets"][self.name]["description"],
-            "--data",
-            self.data / self.name,
-        ]
         tags = self.out / "tags.csv"
         shell = self._shell()
         modality = self.plan["data_sets"][self.name]["modalities"][0]
-        shell.segtoolkit("tags", "cmer", *dataset, "--from-masks", "--modality", modality, "--out", tags)
+        shell.segtoolkit("tags", "cmer", *self._given, "--from-masks", "--modality", modality, "--out", tags)
         shell.segtoolkit(
-            "export-pseudolabels", "cmer", "--model", self._trained(self.plan["second_stage_of"]), *dataset,
+            "export-pseudolabels", "cmer", "--model", self._trained(arm, arm), *self._given,
             "--accept-licence", "--cases", ",".join(self.others), "--tags", tags, "--refine",
-            "--between", "background", "--out", folder,
+            *self._refine_words(self.scores()[arm]["map"]), "--between", "background", "--out", folder,
         )  # fmt: skip
         return folder
 
-    def _choose_on(self, model: Path, cases: list[Case]) -> None:
-        """Write the thresholds that are best for cases into a card."""
+    def _refine_words(self, name: str) -> list[str]:
+        return [] if name == FUSED else ["--refine-set", f"modalities={json.dumps([name])}"]
+
+    def _choose_on(self, model: Path, patient: str) -> None:
+        """Write the thresholds that are best for a patient into a card."""
         mapper = load(model)
-        scores = evaluate(mapper, cases, self._values, How(), Reporter())
-        own, fused = chosen_thresholds(scores, mapper.plan.maps.kind, THRESHOLDS)
-        plan = mapper.plan.model_copy(update={"thresholds": own, "fused_threshold": fused})
+        _, mask, maps = self._seen(mapper, patient)
+        best = {name: max(THRESHOLDS, key=lambda cut: dsc(one > cut, mask)) for name, one in maps.items()}
+        fused = best.pop(FUSED)
+        plan = mapper.plan.model_copy(update={"thresholds": best, "fused_threshold": fused})
         card = read_card(model)
         write_card(model, card.model_copy(update={"settings": plan.model_dump(mode="json")}))
 
-    @property
-    def _values(self) -> tuple[int, ...]:
-        return object_values(self.dataset, None)
-
     def _scored(self, arm: str, model: Path) -> dict[str, Any]:
-        """DSC of the test patient, by map: at the model's threshold, and at 0.5."""
+        """DSC of the test patient, by map, at the model's threshold ("own") and at 0.5 ("half").
+
+        "map" is the one that did best on the patient who chooses, "choosing" its DSC there, "taken" that
+        map's DSC of the test patient.
+        """
         mapper = load(model)
         own = {name: mapper.plan.threshold(name) for name in mapper.plan.map_names}
-        how = How(
-            thresholds=tuple(sorted({HALF, *own.values()})),
-            refining=RefineSettings() if arm == self.plan["second_stage_of"] else None,
-        )
-        scores = evaluate(mapper, [self.dataset.case(self.test)], self._values, how, Reporter())
-        if scores.failures:
-            raise next(iter(scores.failures.values()))
-        (by_map,) = scores.cases.values()
-        found: dict[str, Any] = {"thresholds": own}
-        for name, by_how in by_map.items():
-            dsc = dict(zip(how.thresholds, by_how["directed"][self.test].dsc.tolist(), strict=True))
-            found[name] = {"own": dsc[own.get(name, HALF)], "half": dsc[HALF]}
+        choosing = self._by_map(mapper, self.others[0], own)
+        taken = max(choosing, key=lambda name: choosing[name]["own"])
+        refining = None
+        if arm in self.plan["arms"]:
+            refining = RefineSettings(modalities=None if taken == FUSED else (taken,))
+        found: dict[str, Any] = {"thresholds": own, "map": taken, "choosing": choosing[taken]["own"]}
+        found |= self._by_map(mapper, self.test, own, refining)
+        found["taken"] = found[taken]
         return found
 
+    def _by_map(
+        self, mapper: CmerMapper, patient: str, own: dict[str, float], refining: RefineSettings | None = None
+    ) -> dict[str, dict[str, float]]:
+        result, mask, maps = self._seen(mapper, patient)
+        found = {
+            name: {"own": dsc(one > own[name], mask), "half": dsc(one > HALF, mask)}
+            for name, one in maps.items()
+        }
+        if refining is not None:
+            images = read_channels(self.dataset.case(patient), mapper.plan.modalities)[0]
+            found["refined"] = {
+                which: dsc(refine(images, result.maps, refining, cut).mask.voxels > 0, mask)
+                for which, cut in (("own", result.thresholds), ("half", HALF))
+            }
+        return found
 
-def rows_of(scores: dict[str, Any], plan: dict[str, Any]) -> dict[str, dict[str, float]]:
-    """Of one piece: arm -> DSC of the fused map at both thresholds."""
-    rows = {arm: found[FUSED] for arm, found in scores.items()}
-    refined = scores.get(plan["second_stage_of"])
-    if refined is not None:
-        rows[REFINEMENT] = {"own": refined[REFINED]["own"], "half": refined[REFINED_AT_HALF]["half"]}
-    return rows
+    def _seen(self, mapper: CmerMapper, patient: str) -> tuple[MapResult, Bools, dict[str, Any]]:
+        """What the model makes of a patient, the mask of that one, and the voxels of the maps."""
+        images, label = read_channels(self.dataset.case(patient), mapper.plan.modalities)
+        assert label is not None
+        result = mapper.maps(images)
+        mask = np.isin(label.voxels, object_values(self.dataset, None))
+        return result, mask, {name: one.voxels for name, one in result.maps.items()}
+
+
+def dsc(found: Bools, mask: Bools) -> float:
+    """Of two masks, 0 to 1."""
+    return float(2 * (found & mask).sum() / max(1, found.sum() + mask.sum()))
 
 
 def table(pieces: list[Piece], plan: dict[str, Any], order: list[str]) -> tuple[str, dict[str, Any]]:
@@ -186,10 +237,7 @@ def table(pieces: list[Piece], plan: dict[str, Any], order: list[str]) -> tuple[
         own = [piece for piece in pieces if piece.name == name]
         if not own:
             continue
-        every = [
-            (piece, rows_of(json.loads((piece.out / "scores.json").read_text(encoding="utf-8")), plan))
-            for piece in own
-        ]
+        every = [(piece, piece.rows()) for piece in own if piece.scores()]
         lines += [
             f"| {name} | DSC at the chosen threshold | over seeds | over patients | DSC at 0.5 | over seeds"
             " | over patients |",
@@ -234,11 +282,13 @@ def main() -> int:
     parser.add_argument("--arms", nargs="+", help="trainings (default: all but the ideas)")
     parser.add_argument("--steps", type=int, help="of each training, to try the command")
     parser.add_argument("--at-once", type=int, default=2, help="trainings that run at the same time")
+    parser.add_argument("--table", action="store_true", help="of what is finished; train nothing")
     options = parser.parse_args()
     plan = json.loads((HERE / "plan.json").read_text(encoding="utf-8"))
     for one in plan["data_sets"].values():
         one["description"] = str(ROOT / one["description"])
-    arms = tuple(options.arms or [*plan["arms"], SECOND, FULL])
+    seconds = [SECOND.format(name) for name in ("corrected", BEST)]
+    arms = tuple(options.arms or [*plan["arms"], *seconds, FULL])
     out, data = options.out.resolve(), options.data.resolve()
     pieces = []
     for seed in options.seeds:
@@ -249,8 +299,11 @@ def main() -> int:
                 if options.tests is None or test in options.tests:
                     folder = out / name / f"test{test}" / f"seed{seed}"
                     pieces.append(Piece(name, test, seed, plan, data, folder, options.steps, arms))
-    run_all(pieces, options.at_once)
-    order = [*plan["arms"], REFINEMENT, *plan["ideas"], SECOND, FULL]
+    if not options.table:
+        run_all(pieces, options.at_once)
+    kinds = (BEST, REFINEMENT.format(BEST), SECOND.format(BEST))
+    order = [*plan["arms"], *(row.format("corrected") for row in (REFINEMENT, SECOND)), *kinds,
+             *plan["ideas"], FULL]  # fmt: skip
     text, results = table(pieces, plan, order)
     write_text(out / "table.md", text + "\n")
     write_json(out / "table.json", results)

@@ -1,6 +1,7 @@
 """What changes a training slice before the step: a shift by whole pixels, the same for all modalities.
 
-Source: released code of WSS-CMER, which draws it for each modality by itself. A change of size is ours.
+Source: released code of WSS-CMER, which draws it for each modality by itself. Changes of size and turns are
+ours.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ def shifted(slices: Tensor, pixels: Tensor) -> Tensor:
 def augmented(
     slices: Tensor, settings: AugmentSettings, generator: torch.Generator, labels: int = 0
 ) -> Tensor:
-    """Draw a shift and, where that is wanted, a size, and apply them to one slice.
+    """Draw a shift and, where they are wanted, a size and a turn, and apply them to one slice.
 
     Args:
         slices: [M, Y, X].
@@ -59,12 +60,22 @@ def augmented(
     """
     modalities, rows, columns = slices.shape
     moved = shifted(slices, draw_shift(settings, modalities, rows, columns, generator))
-    if not settings.scale:
-        return moved
-    factor = 1 + settings.scale * (2 * float(torch.rand((), generator=generator)) - 1)
-    split = modalities - labels
-    parts = [scaled(moved[:split], factor), scaled(moved[split:], factor, "nearest")]
-    return torch.cat([part for part in parts if len(part)])
+    if settings.scale:
+        factor = 1 + settings.scale * (2 * float(torch.rand((), generator=generator)) - 1)
+        split = modalities - labels
+        parts = [scaled(moved[:split], factor), scaled(moved[split:], factor, "nearest")]
+        moved = torch.cat([part for part in parts if len(part)])
+    return turned(moved, generator) if settings.turned else moved
+
+
+def turned(slices: Tensor, generator: torch.Generator) -> Tensor:
+    """Slices [M, Y, X], mirrored or not and turned by 0 to 3 quarters; by 0 or 2 if they are not square."""
+    mirrored, quarters = (int(torch.randint(most, (), generator=generator)) for most in (2, 4))
+    if slices.shape[-2] != slices.shape[-1]:
+        quarters -= quarters % 2
+    if mirrored:
+        slices = slices.flip(-1)
+    return slices.rot90(quarters, (-2, -1))
 
 
 def scaled(slices: Tensor, factor: float, mode: str = "bilinear") -> Tensor:

@@ -18,9 +18,9 @@ from SegToolkitLib.training.method import Context
 
 LIMITS = (
     "For research only; a person checks every result. The modalities must be registered. Maps come from tags"
-    " of slices: they find the part that tells, not the extent, and their borders are soft. In each slice"
-    " that is taken to show the object the map reaches 1, however weak the evidence."
+    " of slices: they find the part that tells, not the extent, and their borders are soft."
 )
+BY_SLICE = " In each slice that is taken to show the object the map reaches 1, however weak the evidence."
 OF_MASKS = (
     "For research only; a person checks every result. The modalities must be registered. Where the masks that"
     " it learnt from were made of slice tags, it has learnt their mistakes."
@@ -69,8 +69,14 @@ def make_card(
         licence=begun.joined(licence_of(description)),
         training=training_of(context.command, settings, data.get("sha256", {})),
         metrics=_metrics(figures, kept if settings.use_best else {}, len(train), len(held_out)),
-        limits=f"{LIMITS if settings.supervision == 'tags' else OF_MASKS} {chosen}",
+        limits=f"{_limits(settings)} {chosen}",
     )
+
+
+def _limits(settings: CmerSettings) -> str:
+    if settings.supervision == "masks":
+        return OF_MASKS
+    return LIMITS + (BY_SLICE if settings.maps.scale == "slice" else "")
 
 
 def _metrics(figures: Figures | None, kept: Mapping[str, Kept], train: int, held_out: int) -> dict[str, Any]:

@@ -23,11 +23,12 @@ from SegToolkitLib.methods.cmer.optimiser import build_optimiser
 from SegToolkitLib.methods.cmer.plan import BASE_WIDTH, InputPlan, MapPlan, ModelPlan, NetworkPlan
 from SegToolkitLib.methods.cmer.settings import OptimiserSettings
 from SegToolkitLib.methods.cmer.weights import State, joined, loaded_networks, of_network, split
-from SegToolkitLib.models.card import Licence, ModelCard, parse, read_card_of
+from SegToolkitLib.models.card import CARD_FILE, Licence, ModelCard, parse, read_card_of
 from SegToolkitLib.models.folder import load_state, save_model
 from SegToolkitLib.models.foreign import read_checkpoint
 from SegToolkitLib.models.imported import imported_card, stated_licence
 from SegToolkitLib.models.trained import model_name
+from SegToolkitLib.training.run_folder import RunFolder
 
 METHOD = "cmer"
 Which = Literal["best", "last"]
@@ -76,8 +77,8 @@ def read_authors(path: Path, which: Which = "best") -> list[Found]:
         which: of each modality; where there is none of a kind, the other one is taken.
 
     Raises:
-        SegToolkitError: "no-checkpoint"; "incomplete-checkpoint": a number is left out, or there is but one;
-            or what :func:`read_checkpoint` raises.
+        SegToolkitError: "no-checkpoint"; "our-own": a model or a run of SegToolkit; "incomplete-checkpoint":
+            a number is left out, or there is but one; or what :func:`read_checkpoint` raises.
     """
     path = Path(path)
     folders = [folder for folder in (path, path / "checkpoints") if folder.is_dir()]
@@ -85,11 +86,31 @@ def read_authors(path: Path, which: Which = "best") -> list[Found]:
         numbers = {int(match[1]) for file in folder.iterdir() if (match := NUMBERED.fullmatch(file.name))}
         if numbers:
             return [_read(file) for file in _chosen(folder, numbers, which)]
+    _check_foreign(path.parent if path.name == "checkpoints" else path)
     raise SegToolkitError(
         "no-checkpoint",
         f"{path} holds no {FILES['best'].format(0)} and no {FILES['last'].format(0)}.",
         "Choose the folder 'checkpoints' of an experiment.",
     )
+
+
+def _check_foreign(folder: Path) -> None:
+    """Raise SegToolkitError "our-own" for what needs no import."""
+    for model in (folder, folder / "result" / "model"):
+        if (model / CARD_FILE).is_file():
+            raise SegToolkitError(
+                "our-own",
+                f"{model} is a model of SegToolkit already, and no experiment of the authors' code.",
+                "Use it as it is: --model, or segtoolkit models add.",
+            )
+    if RunFolder(folder).settings_file.is_file():
+        raise SegToolkitError(
+            "our-own",
+            f"{folder} is a run of SegToolkit that has not made its model yet, and no experiment of the"
+            " authors' code.",
+            f"Let it finish (segtoolkit train {METHOD} --run {folder} --resume), which makes the model, or"
+            " begin another training with its weights (--init-from), once it has a checkpoint.",
+        )
 
 
 def import_authors(
@@ -167,6 +188,12 @@ def export_authors(folder: str | os.PathLike[str], out: str | os.PathLike[str]) 
             "other-method",
             f"{card.name} was taught by masks; the authors' code knows no such networks.",
             "Choose a model that tags have taught.",
+        )
+    if plan.network.pooling != "mean":
+        raise SegToolkitError(
+            "other-method",
+            f"The networks of {card.name} pool the highest pixels of maps; the authors' code takes the mean.",
+            "Choose a model that was trained with network.pooling=mean.",
         )
     state, _ = split(load_state(folder, card))
     networks = loaded_networks(plan.each, len(plan.parts), state, card.name)

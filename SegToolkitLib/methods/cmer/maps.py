@@ -1,6 +1,7 @@
 """From a network's activation to the map of a slice: CAM, Grad-CAM, Grad-CAM++, gate and fusion.
 
-As logits are means of maps, and maps are sums of features, both Grad-CAMs need no backward pass.
+As logits are means of maps, and maps are sums of features, both Grad-CAMs need no backward pass (for pooling
+"top" see :func:`_raw`).
 Source: released code of WSS-CMER; Selvaraju et al., ICCV 2017; Chattopadhay et al., WACV 2018.
 """
 
@@ -12,8 +13,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from SegToolkitLib.methods.cmer.network import Activation, CamNetwork, activation
-from SegToolkitLib.methods.cmer.normalise import PLANE, full, normalised, standardised
+from SegToolkitLib.errors import SegToolkitError
+from SegToolkitLib.methods.cmer.network import Activation, CamNetwork, look
+from SegToolkitLib.methods.cmer.normalise import PLANE, full, normalised
 from SegToolkitLib.methods.cmer.plan import DEFAULT_THRESHOLD, InputPlan, MapPlan, Supervision
 
 OBJECT, NOTHING = 1, 0
@@ -34,6 +36,7 @@ class SliceMaps(NamedTuple):
         maps: normalised, before the gate, [N, Y, X] in 0 to 1.
         logits: of the classes, [N, classes]; None where they were not kept.
         blank: whether the map has no positive pixel, bool [N]; None likewise.
+        peak: largest evidence of the raw map, 0 or more, [N]; None likewise.
     """
 
     probability: Tensor
@@ -41,6 +44,7 @@ class SliceMaps(NamedTuple):
     maps: Tensor
     logits: Tensor | None = None
     blank: Tensor | None = None
+    peak: Tensor | None = None
 
     def gated(self, gate: bool = True) -> Tensor:
         """The maps, blank where the object is said to be absent."""
@@ -61,13 +65,32 @@ def slice_maps(
         supervision: what has taught the network. After masks the map is the probability of each pixel (the
             plan does not matter), the slice's is the largest of them, and no map is blank.
     """
-    found = activation(network, standardised(slices, fit.standardise), fit)
+    found = look(network, slices, fit)
     if supervision == "masks":
         return _probable(found.cam, slices)
-    raw = sized(raw_map(found, network.classifier.weight, plan), slices)
+    raw = sized(_raw(network, found, plan), slices)
     probability = found.logits.softmax(1)[:, OBJECT]
     present = found.logits.argmax(1) == OBJECT
-    return SliceMaps(probability, present, normalised(raw), found.logits, blank(raw))
+    peak = F.relu(raw).amax(PLANE)
+    return SliceMaps(probability, present, normalised(raw), found.logits, blank(raw), peak)
+
+
+def _raw(network: CamNetwork, found: Activation, plan: MapPlan) -> Tensor:
+    """:func:`raw_map`, or of networks with pooling "top" the evidence: it is their Grad-CAM, too, as the
+    gradient has the same direction in all pixels that count.
+
+    Raises:
+        SegToolkitError: "map-kind": Grad-CAM++ of such a network.
+    """
+    if network.pooling == "mean":
+        return raw_map(found, network.classifier.weight, plan)
+    if plan.kind == "gradcam++":
+        raise SegToolkitError(
+            "map-kind",
+            "Grad-CAM++ is there for networks that pool by the mean; this model's pool the highest pixels.",
+            "Choose the maps cam or gradcam, or train with network.pooling=mean.",
+        )
+    return evidence(found.cam, plan.source)
 
 
 def _probable(cam: Tensor, slices: Tensor) -> SliceMaps:
@@ -76,7 +99,7 @@ def _probable(cam: Tensor, slices: Tensor) -> SliceMaps:
     # Logits whose softmax is the slice's probability.
     logits = torch.stack([torch.zeros_like(probability), torch.logit(probability, CLOSE)], 1)
     present = probability > DEFAULT_THRESHOLD
-    return SliceMaps(probability, present, maps, logits, torch.zeros_like(present))
+    return SliceMaps(probability, present, maps, logits, torch.zeros_like(present), probability)
 
 
 def sized(maps: Tensor, slices: Tensor) -> Tensor:

@@ -2,7 +2,8 @@
 
 A small U-Net, whose last features a convolution 1 x 1 without bias turns into one map a class; the mean of a
 map is the logit of its class. Tensors are [N, C, Y, X].
-Source: released code of WSS-CMER.
+Source: released code of WSS-CMER. Pooling "top" is ours, after the means of the highest scores of
+multiple-instance learning (Durand et al., WELDON, CVPR 2016).
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from SegToolkitLib.methods.cmer.normalise import full
+from SegToolkitLib.methods.cmer.normalise import foreground, full, standardised
 from SegToolkitLib.methods.cmer.plan import MULTIPLE, InputPlan, NetworkPlan
 
 
@@ -22,7 +23,7 @@ class Activation(NamedTuple):
     """What a network makes of slices.
 
     Attributes:
-        logits: of the classes, [N, classes]; the means of ``cam``.
+        logits: of the classes, [N, classes]; the means of ``cam``, or what :meth:`of_top` says.
         cam: raw maps of the classes, [N, classes, Y, X].
         features: that the maps are sums of, [N, width, Y, X].
     """
@@ -36,6 +37,32 @@ class Activation(NamedTuple):
         """With the logits that follow from the maps, in float32 at least."""
         cam = full(cam)
         return cls(cam.mean((2, 3)), cam, features)
+
+    @classmethod
+    def of_top(cls, cam: Tensor, features: Tensor, shown: Tensor, part: float) -> Activation:
+        """With the mean of the highest pixels of the foreground for the object's logit.
+
+        The maps are then 0 of class 0, and class 1's less class 0's of class 1; 0 outside the foreground.
+
+        Args:
+            cam: [N, 2, Y, X].
+            features: that they are sums of.
+            shown: foreground, bool [N, 1, Y, X].
+            part: of the foreground's pixels that counts, at least one of them.
+        """
+        cam = full(cam)
+        evidence = (cam[:, 1:] - cam[:, :1]) * shown
+        wanted = (part * shown.sum((1, 2, 3))).ceil().long().clamp(min=1)
+        highest = evidence.masked_fill(~shown, -math.inf).flatten(1).topk(int(wanted.max())).values
+        rank = torch.arange(highest.shape[1], device=cam.device)
+        # A slice without foreground has no evidence at all.
+        taken = (rank < wanted[:, None]) & highest.isfinite()
+        logit = highest.masked_fill(~taken, 0).sum(1) / wanted
+        return cls(
+            torch.stack([torch.zeros_like(logit), logit], 1),
+            torch.cat([torch.zeros_like(evidence), evidence], 1),
+            features,
+        )
 
 
 class DoubleConv(nn.Module):
@@ -111,12 +138,14 @@ class CamNetwork(nn.Module):
             nn.Conv2d(width, width, 3, padding=1), nn.BatchNorm2d(width), nn.ReLU(inplace=True)
         )
         self.dropout = nn.Dropout2d(0.5 if plan.dropout else 0.0)
+        self.pooling, self.pooled = plan.pooling, plan.pooled
         self.classifier = nn.Conv2d(width, plan.classes, 1, bias=False)
 
     def forward(self, x: Tensor) -> Activation:
         """Of standardised slices [N, channels, Y, X], both sizes 8 or more.
 
-        Maps have the size of the slices where that is a multiple of 8, else they are smaller.
+        Maps have the size of the slices where that is a multiple of 8, else they are smaller. Logits are
+        means of maps, whatever the plan's pooling: :func:`look` does that.
         """
         first = self.inc(x)
         second = self.down1(first)
@@ -144,12 +173,29 @@ class Networks(nn.ModuleList):
         self.plan = plan
 
     def see(self, index: int, slices: Tensor, fit: InputPlan) -> Activation:
-        """:func:`activation` of one modality's network."""
-        return activation(cast(CamNetwork, self[index]), slices, fit)
+        """:func:`look` of one modality's network."""
+        return look(cast(CamNetwork, self[index]), slices, fit)
+
+
+def look(network: CamNetwork, slices: Tensor, plan: InputPlan) -> Activation:
+    """What the network makes of slices as they are: standardised, seen, and pooled as its plan says.
+
+    Args:
+        network: of the modality.
+        slices: raw, [N, channels, Y, X] in any unit.
+        plan: how they come to the network.
+    """
+    found = activation(network, standardised(slices, plan.standardise), plan)
+    if network.pooling == "mean":
+        return found
+    shown = foreground(slices).any(1, keepdim=True)
+    if shown.shape[-2:] != found.cam.shape[-2:]:
+        shown = F.interpolate(shown.to(found.cam), found.cam.shape[-2:], mode="nearest") > 0
+    return Activation.of_top(found.cam, found.features, shown, network.pooled)
 
 
 def activation(network: CamNetwork, slices: Tensor, plan: InputPlan) -> Activation:
-    """What the network makes of slices of any size.
+    """What the network itself makes of slices of any size.
 
     With ``fit`` "pad", maps are as large as the slices, and logits are the means over them: what was padded
     has no say. With "crop" they are the network's own.

@@ -40,8 +40,13 @@ def standardised(slices: Tensor, how: str = "slice") -> Tensor:
     return ((slices - mean) / (std + STD_EPSILON)).masked_fill(flat, 0)
 
 
+def foreground(slices: Tensor) -> Tensor:
+    """What is above the least value of its plane: [..., Y, X], bool of the same shape."""
+    return slices > slices.amin(PLANE, keepdim=True)
+
+
 def _foreground(slices: Tensor) -> Tensor:
-    shown = slices > slices.amin(PLANE, keepdim=True)
+    shown = foreground(slices)
     count = shown.sum(PLANE, keepdim=True)
     mean = (slices * shown).sum(PLANE, keepdim=True) / count.clamp(min=1)
     apart = (slices - mean) * shown

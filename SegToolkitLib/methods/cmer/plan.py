@@ -38,6 +38,15 @@ class NetworkPlan(Settings):
     image_channels: int = Field(default=1, ge=1, le=64, description="of one modality")
     classes: int = Field(default=2, ge=2, le=64, description="0 absent, 1 present; only class 1 is mapped")
     dropout: bool = Field(default=False, description="of half the channels before the classifier")
+    pooling: Literal["mean", "top"] = Field(
+        default="mean",
+        description="of a map to the logit of its slice; mean: over all pixels, as released; top: over the"
+        " highest of the foreground (what is above the slice's least value), and the map is 0 elsewhere, so"
+        " that no pixel of a slice without the object may stand out (ours)",
+    )
+    pooled: float = Field(
+        default=0.1, gt=0, le=1, description="part of the foreground's pixels that 'top' takes the mean of"
+    )
 
     @field_validator("width_factor")
     @classmethod
@@ -50,6 +59,12 @@ class NetworkPlan(Settings):
     def width(self) -> int:
         """Channels of the first stage."""
         return BASE_WIDTH // self.width_factor
+
+    @model_validator(mode="after")
+    def _two_classes(self) -> NetworkPlan:
+        if self.pooling == "top" and self.classes != 2:
+            raise ValueError(f"pooling 'top' sets two classes against each other, not {self.classes}")
+        return self
 
 
 class InputPlan(Settings):
@@ -94,6 +109,11 @@ class MapPlan(Settings):
     )
     kind: Literal["cam", "gradcam", "gradcam++"] = "cam"
     gate: bool = Field(default=True, description="a slice that is classified as absent has a blank map")
+    scale: Literal["slice", "volume"] = Field(
+        default="slice",
+        description="what reaches 1: slice: the largest evidence of each slice, however weak, as released;"
+        " volume: that of all slices that are taken to show the object (ours)",
+    )
 
 
 class ModelPlan(Settings):
@@ -144,9 +164,13 @@ class ModelPlan(Settings):
 
     @property
     def each(self) -> NetworkPlan:
-        """One of the networks, with as many channels as come to it."""
-        channels = self.network.image_channels * len(self.modalities) // len(self.parts)
-        return self.network.model_copy(update={"image_channels": channels})
+        """One of the networks, with as many channels as come to it; one that masks teach pools nothing."""
+        changes: dict[str, object] = {
+            "image_channels": self.network.image_channels * len(self.modalities) // len(self.parts)
+        }
+        if self.supervision == "masks":
+            changes["pooling"] = "mean"
+        return self.network.model_copy(update=changes)
 
     def threshold(self, modality: str) -> float:
         """Of a modality's maps, or of the fused one."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from SegToolkitLib.methods.cmer.plan import InputPlan, NetworkPlan
+from SegToolkitLib.methods.cmer.plan import InputPlan, MapPlan, NetworkPlan
 from SegToolkitLib.methods.cmer.settings import (
     CmerSettings,
     DataSettings,
@@ -23,8 +23,9 @@ PRESETS: dict[str, Preset] = {
             "Quick check",
             "A few minutes on two cores: does it run, and does it learn? Slices of 64 x 64, not for use.",
             CmerSettings(
-                network=NetworkPlan(width_factor=8),
-                input=InputPlan(size=64),
+                network=NetworkPlan(width_factor=8, pooling="top"),
+                input=InputPlan(size=64, standardise="foreground"),
+                maps=MapPlan(scale="volume"),
                 loss=LossSettings(cmer_reduction="sum"),
                 data=DataSettings(balanced=True),
                 optimiser=OptimiserSettings(learning_rate=1e-3, epochs=6, steps_per_epoch=50),
@@ -37,11 +38,14 @@ PRESETS: dict[str, Preset] = {
         Preset(
             "default",
             "Default",
-            "The authors' networks for the prostate; balanced slices, the cross-modality term summed so"
-            " that it is heard, and the best of three seeds. Wants a GPU.",
+            "The authors' networks for the prostate; the highest pixels of the foreground decide on a slice,"
+            " slices are balanced, the cross-modality term is summed so that it is heard, and the best of"
+            " three seeds is kept. Wants a GPU.",
             CmerSettings(
                 seeds=3,
-                input=InputPlan(size=256),
+                network=NetworkPlan(pooling="top"),
+                input=InputPlan(size=256, standardise="foreground"),
+                maps=MapPlan(scale="volume"),
                 loss=LossSettings(cmer_reduction="sum"),
                 data=DataSettings(balanced=True),
                 log_every=26,

@@ -26,6 +26,8 @@ Bools = NDArray[np.bool_]
 Floats = NDArray[np.float32]
 Thresholds = float | Mapping[str, float] | None
 MM3_IN_ML = 1000.0
+# How far interpolation in float32 may leave the range of a map.
+ROUNDING = 1e-3
 
 
 @dataclass(frozen=True)
@@ -69,10 +71,12 @@ def refine(
         progress: is told of parts that are done.
 
     Raises:
-        SegToolkitError: "no-map", "channel-grid", "colour-volume", "bad-tags", "bad-slices",
-            "unknown-map" (a threshold for a map that there is not).
+        SegToolkitError: "no-map" (there is none, or one has values beyond 0 to 1), "channel-grid",
+            "colour-volume", "bad-tags", "bad-slices", "unknown-map" (a threshold for a map that there is
+            not).
     """
     settings = settings or RefineSettings()
+    maps, thresholds = _wanted(maps, thresholds, settings)
     _check(images, maps)
     first = next(iter(maps.values()))
     axis = 2 - slice_axis(first.grid)
@@ -124,16 +128,53 @@ def refine(
     return Refined(first.with_voxels(voxels), before, found.sum((1, 2)), notes)
 
 
+def _wanted(
+    maps: Mapping[str, Volume], thresholds: Thresholds, settings: RefineSettings
+) -> tuple[Mapping[str, Volume], Thresholds]:
+    """The maps that take part, and their own thresholds: that of the fused map belongs to all of them."""
+    if settings.modalities is None:
+        return maps, thresholds
+    known = {name.casefold(): name for name in maps}
+    strange = [name for name in settings.modalities if name.casefold() not in known]
+    if strange or not settings.modalities:
+        raise SegToolkitError(
+            "no-map",
+            f"There is no map of {strange[0]!r}." if strange else "No modality's map is to take part.",
+            f"'modalities' of the refinement can name: {', '.join(maps)}.",
+        )
+    names = [known[name.casefold()] for name in settings.modalities]
+    if isinstance(thresholds, Mapping):
+        thresholds = {name: cut for name, cut in thresholds.items() if name in names or name not in maps}
+        if FUSED not in names:
+            thresholds.pop(FUSED, None)
+    return {name: maps[name] for name in names}, thresholds
+
+
 def _check(images: Mapping[str, Volume], maps: Mapping[str, Volume]) -> None:
     if not maps:
         raise SegToolkitError("no-map", "There is no map to refine.", "Make the maps first.")
-    for name, volume in {**images, **maps}.items():
+    check_grey(images)
+    check_grey(maps)
+    for name, volume in maps.items():
+        low, high = float(volume.voxels.min()), float(volume.voxels.max())
+        if not (low >= -ROUNDING and high <= 1 + ROUNDING):
+            raise SegToolkitError(
+                "no-map",
+                f"The map {name} has values from {low:g} to {high:g}; those of a map are from 0 to 1.",
+                "Give the file that was written as a map, not an image or a mask of other values.",
+            )
+    on_one_grid(maps, "the maps")
+    name, first = next(iter(maps.items()))
+    on_one_grid({f"the map {name}": first, **images}, "this case")
+
+
+def check_grey(volumes: Mapping[str, Volume]) -> None:
+    """Raise SegToolkitError "colour-volume" unless all have one number a voxel."""
+    for name, volume in volumes.items():
         if volume.voxels.ndim != 3:
             raise SegToolkitError(
                 "colour-volume", f"{name} is a colour picture; one number a voxel is needed.", "Convert it."
             )
-    named = {f"map {name}": volume for name, volume in maps.items()}
-    on_one_grid({**named, **{f"image {name}": one for name, one in images.items()}}, "this case")
 
 
 def _consensus(

@@ -9,7 +9,7 @@ from SegToolkitLib.automatic.files import write_cropped
 from SegToolkitLib.dataset.channels import on_one_grid
 from SegToolkitLib.errors import SegToolkitError
 from SegToolkitLib.events import Reporter
-from SegToolkitLib.methods.cmer.refine import refine
+from SegToolkitLib.methods.cmer.refine import check_grey, refine
 from SegToolkitLib.methods.cmer.requests import RefineRequest, file_names
 from SegToolkitLib.methods.cmer.tags import Tag
 from SegToolkitLib.volume import Volume
@@ -34,6 +34,7 @@ def refine_files(request: RefineRequest, volumes: VolumeCache, reporter: Reporte
     maps = {name: read[name] for name in request.maps}
     images = {name: read[f"image {name}"] for name in request.images}
     first = next(iter(maps.values()))
+    check_grey(images)
     if request.resample:
         moved = on_one_grid({"the maps": first, **images}, "this patient", resample=True)
         images = {name: moved[name] for name in images}

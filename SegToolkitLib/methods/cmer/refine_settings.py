@@ -18,6 +18,10 @@ class RefineSettings(Settings):
         default="mean",
         description="of the modalities' maps in each voxel; vote: the share of maps above their thresholds",
     )
+    modalities: tuple[str, ...] | None = Field(
+        default=None,
+        description="whose maps take part, as where one hardly shows the object; null: all that there are",
+    )
     smoothing: Literal["none", "random_walker", "geodesic"] = Field(
         default="geodesic",
         description="where the border goes between what is surely object and surely background; random_walker"

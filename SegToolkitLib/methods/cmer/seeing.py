@@ -90,7 +90,24 @@ def see(
     logits = torch.stack([one.logits for one in each if one.logits is not None])
     blank = torch.stack([one.blank for one in each if one.blank is not None])
     present = torch.stack([one.present for one in each]) & ~empty
-    return Seen(logits, present, torch.stack([one.maps for one in each]) * ~empty[..., None, None], blank)
+    maps = torch.stack([one.maps for one in each]) * ~empty[..., None, None]
+    if plan.scale == "volume" and supervision == "tags":
+        peaks = torch.stack([one.peak for one in each if one.peak is not None])
+        maps = maps * over_slices(peaks, present)[..., None, None]
+    return Seen(logits, present, maps, blank)
+
+
+def over_slices(peaks: Tensor, present: Tensor) -> Tensor:
+    """How much of the whole range belongs to each slice's map, 0 to 1, [M, Z].
+
+    Args:
+        peaks: largest evidence of each slice [M, Z].
+        present: slices that are taken to show the object, bool [M, Z]: the strongest of them reaches 1. Where
+            there is none, all slices count.
+    """
+    counted = torch.where(present.any(1, keepdim=True), peaks * present, peaks)
+    most = counted.amax(1, keepdim=True)
+    return torch.where(most > 0, peaks / most.clamp(min=torch.finfo(peaks.dtype).tiny), 1).clamp(max=1)
 
 
 def named_maps(names: tuple[str, ...], shown: Tensor) -> dict[str, NDArray[np.float32]]:

@@ -101,6 +101,11 @@ class AugmentSettings(Settings):
         description="ours: largest part by which a slice shrinks or grows, so that the size of a head does"
         " not tell its slices; 0 leaves it",
     )
+    turned: bool = Field(
+        default=False,
+        description="ours: mirror and turn each slice at random (quarter turns, of slices that are not square"
+        " half turns), so that where something lies in the image tells nothing",
+    )
 
 
 class DataSettings(Settings):

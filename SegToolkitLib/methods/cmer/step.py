@@ -14,7 +14,7 @@ from torch import Tensor
 from SegToolkitLib.methods.cmer.loss import Terms, View, Views, losses
 from SegToolkitLib.methods.cmer.maps import blank, evidence
 from SegToolkitLib.methods.cmer.network import Activation, Networks
-from SegToolkitLib.methods.cmer.normalise import normalised, standardised
+from SegToolkitLib.methods.cmer.normalise import normalised
 from SegToolkitLib.methods.cmer.settings import CmerSettings
 from SegToolkitLib.methods.cmer.transforms import Transform, draw
 
@@ -85,5 +85,5 @@ def training_step(
 
 
 def _see(networks: Networks, slices: Tensor, settings: CmerSettings) -> list[Activation]:
-    parts = standardised(slices, settings.input.standardise).chunk(len(networks), dim=1)
+    parts = slices.chunk(len(networks), dim=1)
     return [networks.see(index, part, settings.input) for index, part in enumerate(parts)]

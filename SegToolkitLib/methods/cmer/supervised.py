@@ -13,7 +13,6 @@ from torch import Tensor
 from SegToolkitLib.methods.cmer.data import OPEN
 from SegToolkitLib.methods.cmer.maps import OBJECT
 from SegToolkitLib.methods.cmer.network import Networks
-from SegToolkitLib.methods.cmer.normalise import standardised
 from SegToolkitLib.methods.cmer.settings import CmerSettings
 from SegToolkitLib.methods.cmer.transforms import draw
 
@@ -42,8 +41,7 @@ def masks_step(
     shown = torch.stack([masks == OBJECT, masks == OPEN], 1).to(slices.dtype)
     shown = transform(shown)
     target, open_ = (shown[:, 0] > HALF).long(), shown[:, 1] > HALF
-    seen = standardised(transform(slices), settings.input.standardise)
-    cam = networks.see(0, seen, settings.input).cam
+    cam = networks.see(0, transform(slices), settings.input).cam
     if cam.shape[-2:] != target.shape[-2:]:
         cam = F.interpolate(cam, target.shape[-2:], mode="bilinear", align_corners=False)
     ce, dice = pixel_terms(cam, target, open_)

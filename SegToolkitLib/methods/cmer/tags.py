@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 
 from SegToolkitLib.atomic import write_text
 from SegToolkitLib.dataset.dataset import case_key
-from SegToolkitLib.dataset.slice_tags import COLUMNS, tag_rows
+from SegToolkitLib.dataset.slice_tags import COLUMNS, TAGS_FILE, tag_rows
+from SegToolkitLib.dataset.unfinished import unfinished_cases
 from SegToolkitLib.errors import SegToolkitError
 
 # Visible, not visible, or not tagged.
@@ -85,7 +86,8 @@ def from_csv(file: str | os.PathLike[str], sizes: Mapping[str, int]) -> Tags:
     """Read tags; commas, semicolons or tabs between the columns.
 
     Args:
-        file: as :func:`to_csv` writes it; more columns than needed are passed over.
+        file: as :func:`to_csv` writes it; more columns than needed are passed over. In a data set's folder,
+            so are the cases of an addition that was cut off before they were there.
         sizes: number of slices of every case.
 
     Returns:
@@ -110,9 +112,10 @@ def from_csv(file: str | os.PathLike[str], sizes: Mapping[str, int]) -> Tags:
         raise SegToolkitError("bad-tags", f"{path} has no column {', '.join(missing)}.", HINT)
     places = [names.index(name) for name in COLUMNS]
     tags: Tags = {case: [None] * count for case, count in sizes.items()}
+    coming = unfinished_cases(path.parent) - tags.keys() if path.name == TAGS_FILE else set()
     for line, row in rows[1:]:
         case, where, visible = (row[place].strip() if place < len(row) else "" for place in places)
-        if case or where or visible:
+        if (case or where or visible) and case not in coming:
             _enter(tags, case, where, visible, f"{path}, line {line}")
     return tags
 

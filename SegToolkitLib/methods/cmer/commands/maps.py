@@ -33,6 +33,31 @@ def named_file(text: str) -> tuple[str, Path]:
     return name.strip(), Path(path)
 
 
+def patient_name(text: str) -> str:
+    """A name that files can begin with: "anna", "Jörg 2"."""
+    name = text.strip()
+    if not name or name.startswith(".") or set(name) & set('/\\:*?"<>|') or not name.isprintable():
+        raise ArgumentTypeError(f"{text!r} cannot be the beginning of a file's name")
+    return name
+
+
+def images_of(given: list[tuple[str, Path]]) -> dict[str, Path]:
+    """The files of --image by their names.
+
+    Raises:
+        SegToolkitError: "bad-choice": two have one name.
+    """
+    named = dict(given)
+    if len({name.casefold() for name in named}) < len(given):
+        twice = [name for name, _ in given]
+        raise SegToolkitError(
+            "bad-choice",
+            f"Two images have one name: --image was given for {', '.join(twice)}.",
+            "Give each image the name of its own modality.",
+        )
+    return named
+
+
 def threshold(text: str) -> float:
     """A number from 0 to 1."""
     try:
@@ -69,7 +94,12 @@ def _add_arguments(parser: ArgumentParser) -> None:
         "--cases", default="all", help="of the data set: all, or ids such as 12,17 (default: all)"
     )
     parser.add_argument("-o", "--out", type=Path, required=True, metavar="FOLDER", help="where to write")
-    parser.add_argument("--name", default="case", help="of the patient, for the files' names (default: case)")
+    parser.add_argument(
+        "--name",
+        default="case",
+        type=patient_name,
+        help="of the patient, for the files' names (default: case)",
+    )
     parser.add_argument(
         "--kind", action="append", default=[], choices=KINDS, help="of map; repeatable (default: the model's)"
     )
@@ -101,6 +131,8 @@ def _run(options: Namespace, reporter: Reporter) -> dict[str, object]:
             "Neither images nor a data set is given, or both.",
             "Give --image for each modality, or --dataset.",
         )
+    if options.tags is not None and not options.refine:
+        reporter.warning("--tags changes nothing in maps.", "Add --refine, which turns them into masks.")
     model = opened_model(options.model, "cmer", options.accept_licence, ask_in_terminal())
     mapper = load(model.folder, model.card, choose_device(options.device), options.precision)
     refining = settings_of(options) if options.refine else None
@@ -140,7 +172,7 @@ def _patients(
     from SegToolkitLib.volume import read_volume
 
     if options.image:
-        images = {name: read_volume(path) for name, path in options.image}
+        images = {name: read_volume(path) for name, path in images_of(options.image).items()}
         tags = tags_by_case(options.tags, {options.name: images}) if options.refine else {}
         yield options.name, images, tags.get(options.name)
         return
@@ -153,8 +185,17 @@ def _patients(
 
 
 def chosen_ids(dataset: Dataset, text: str) -> list[str]:
-    """Of "all" or "12,17"."""
-    return dataset.ids if text == "all" else [one.strip() for one in text.split(",") if one.strip()]
+    """Of "all" or "12,17", each once; that all are there is known before the first of them is worked on.
+
+    Raises:
+        SegToolkitError: "no-cases", "no-case".
+    """
+    if text == "all":
+        return dataset.ids
+    given = [dataset.case(one.strip()).id for one in text.split(",") if one.strip()]
+    if not given:
+        raise SegToolkitError("no-cases", f"--cases {text!r} names no case.", 'Name some, or take "all".')
+    return list(dict.fromkeys(given))
 
 
 def _write(options: Namespace, name: str, kind: str, result: MapResult) -> list[str]:

@@ -14,8 +14,10 @@ from SegToolkitLib.methods.cmer.commands.maps import (
     KINDS,
     add_cases,
     chosen_ids,
+    images_of,
     map_file,
     named_file,
+    patient_name,
     threshold,
 )
 from SegToolkitLib.methods.cmer.commands.refinement import add_settings, settings_of, tags_by_case
@@ -38,7 +40,12 @@ def _add_arguments(parser: ArgumentParser) -> None:
         metavar="MODALITY=FILE",
         help="registered volumes of one patient, in which edges are looked for",
     )
-    parser.add_argument("--name", default="case", help="of that patient, in the maps' files (default: case)")
+    parser.add_argument(
+        "--name",
+        default="case",
+        type=patient_name,
+        help="of that patient, in the maps' files (default: case)",
+    )
     add_cases(parser)
     parser.add_argument(
         "--cases", default="all", help="of the data set: all, or ids such as 12,17 (default: all)"
@@ -95,7 +102,7 @@ def _patients(options: Namespace) -> Iterator[tuple[str, dict[str, Volume], list
     from SegToolkitLib.volume import read_volume
 
     if options.image:
-        read = {name: read_volume(path) for name, path in options.image}
+        read = {name: read_volume(path) for name, path in images_of(options.image).items()}
         images = on_one_grid(read, "this patient", resample=options.resample)
         yield options.name, images, tags_by_case(options.tags, {options.name: images}).get(options.name)
         return
