@@ -15,10 +15,10 @@ from PIL import Image
 from pdcr_runs import Heard, made_pictures, picture, tiny
 from SegToolkitLib.dataset.classes import class_names, class_values, classes_of
 from SegToolkitLib.dataset.dataset import Case, Dataset
+from SegToolkitLib.dataset.labelled import roles_of
 from SegToolkitLib.errors import SegToolkitError
 from SegToolkitLib.events import Reporter
 from SegToolkitLib.methods.pdcr_uafr.augment import augmented, drawn_affine, moved, recoloured
-from SegToolkitLib.methods.pdcr_uafr.cases import drawn, roles_of
 from SegToolkitLib.methods.pdcr_uafr.data import Sampler
 from SegToolkitLib.methods.pdcr_uafr.plan import InputPlan
 from SegToolkitLib.methods.pdcr_uafr.reading import Reader, Scan, classes_in
@@ -278,13 +278,22 @@ def test_slices_without_a_structure_can_be_dropped() -> None:
         assert len(sampler.index) == expected
 
 
-def test_a_smaller_fraction_is_a_part_of_a_larger_one() -> None:
-    ids = [str(number) for number in range(40)]
-    parts = [set(drawn(ids, part, 666)) for part in (0.01, 0.25, 0.5, 1)]
-    assert [len(part) for part in parts] == [1, 10, 20, 40]
-    assert all(small <= large for small, large in itertools.pairwise(parts))
-    assert drawn(ids, 0.25, 666) == drawn(ids, 0.25, 666) != drawn(ids, 0.25, 667)
-    assert list(drawn(ids, 0.25, 666)) == sorted(drawn(ids, 0.25, 666), key=int)
+def test_a_smaller_fraction_is_a_part_of_a_larger_one_and_patients_are_drawn_whole(tmp_path: Path) -> None:
+    ids = [str(number) for number in range(10, 50)]
+    dataset = made_pictures(tmp_path, ids)
+    patients = {id: f"p{int(id) // 2}" for id in ids}
+    dataset.description.model_copy(update={"patients": patients}).save(tmp_path / "dataset.json")
+    dataset = Dataset.open(tmp_path)
+
+    def drawn(fraction: float, seed: int = 666) -> tuple[str, ...]:
+        return roles_of(dataset, DataSettings(fold=None, fraction=fraction), seed).train
+
+    parts = [drawn(part) for part in (0.01, 0.25, 0.5, 1)]
+    assert [len(part) for part in parts] == [2, 10, 20, 40]
+    assert all(set(small) <= set(large) for small, large in itertools.pairwise(parts))
+    assert all(len(part) == 2 * len({patients[id] for id in part}) for part in parts)
+    assert drawn(0.25) == parts[1] != drawn(0.25, 667)
+    assert list(parts[1]) == sorted(parts[1], key=int)
 
 
 def test_patients_stay_on_one_side(tmp_path: Path) -> None:

@@ -300,6 +300,16 @@ def test_labels_are_named_in_their_order(text: str, expected: dict[str, int], tm
         labels_named(" , ")
 
 
+@pytest.mark.parametrize("text", ["vein,artery,Vein", '{"vein": 1, "artery": 1}', '{"vein": true}', "{}"])
+def test_labels_that_would_leave_a_class_out_are_refused(text: str, tmp_path: Path) -> None:
+    if text.startswith("{"):
+        (tmp_path / "l.json").write_text(text)
+        text = str(tmp_path / "l.json")
+    with pytest.raises(SegToolkitError) as caught:
+        labels_named(text)
+    assert caught.value.code == "labels"
+
+
 def test_a_window_takes_checkpoints_in(model: tuple[Path, Dataset], tmp_path: Path) -> None:
     service = Service()
     assert service.recognises(Path("runs/epoch_120.pth"))

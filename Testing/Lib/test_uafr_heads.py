@@ -154,3 +154,18 @@ def test_maps_do_not_stay_in_the_network() -> None:
     passes(5)
     assert tensors() <= before
     assert not any(part._forward_hooks for part in network.modules())
+
+
+@pytest.mark.parametrize("name", ["0", "1.inner"])
+def test_a_part_that_has_two_names_is_weighed_under_both(name: str) -> None:
+    # As MONAI's DynUNet holds its parts: listed under one name, run under the other.
+    shared = nn.Conv2d(3, 4, 3, padding=1)
+    runs = nn.Module()
+    runs.inner = shared
+    network = nn.Sequential(shared, runs)
+    add_uafr(network, {name: 4})
+    assert isinstance(network[0], Reweighted)
+    assert network[0] is network[1].inner
+    with confidence_maps(network) as maps:
+        network[1].inner(torch.zeros(2, 3, 8, 8))
+    assert len(maps) == 1

@@ -12,17 +12,16 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from SegToolkitLib.atomic import write_json, write_text
-from SegToolkitLib.evaluation.tables import write_csv
+from SegToolkitLib.atomic import write_json
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent))
-from experiment import ROOT, Shell, describe, run_all, settings_words, spread  # noqa: E402
+from experiment import ROOT, Shell, describe, run_all, settings_words  # noqa: E402
+from table import table  # noqa: E402
 
 # Variant of the command line -> what it is called in the table.
 ROWS = {"baseline": "cross-entropy alone", "h-pdcr": "+ PDCR", "uafr": "+ UAFR", "full": "both"}
@@ -80,41 +79,6 @@ class Training:
         return self.out / "test" / "results.json"
 
 
-def table(trainings: Iterable[Training], out: Path) -> str:
-    """A CSV of all that is finished, and a Markdown table of means and deviations over the seeds.
-
-    "Gain" compares with the cross-entropy alone, seed by seed.
-    """
-    found: dict[tuple[str, float, str], dict[int, dict[str, float]]] = {}
-    records = []
-    for one in trainings:
-        scores = one.scores()
-        if scores is not None:
-            found.setdefault((one.name, one.share, one.row), {})[one.seed] = scores
-            about = {"set": one.name, "share": one.share, "row": one.row, "seed": one.seed}
-            records.append({**about, **scores})
-    write_csv(out / "table.csv", records)
-    lines = [
-        f"| data set | labels | training | seeds | {' | '.join(MEASURES.values())} | gain in Dice |",
-        f"|---|---|---|---|{'---|' * len(MEASURES)}---|",
-    ]
-    for (name, share, row), seeds in found.items():
-        base = found.get((name, share, "baseline"), {})
-        gains = [
-            scores["foreground_dice"] - base[seed]["foreground_dice"]
-            for seed, scores in seeds.items()
-            if seed in base
-        ]
-        cells = [spread([scores[measure] for scores in seeds.values()]) for measure in MEASURES]
-        gain = spread(gains, sign="+") if row != "baseline" and gains else ""
-        lines.append(
-            f"| {name} | {100 * share:g} % | {ROWS[row]} | {len(seeds)} | {' | '.join(cells)} | {gain} |"
-        )
-    text = "\n".join(lines)
-    write_text(out / "table.md", text + "\n")
-    return text
-
-
 def main() -> int:
     """Run what is missing, then write the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -137,7 +101,8 @@ def main() -> int:
         for row in ROWS
     ]  # fmt: skip
     run_all(trainings, options.at_once)
-    print(table(sorted(trainings, key=lambda one: (one.name, one.share, list(ROWS).index(one.row))), out))
+    ordered = sorted(trainings, key=lambda one: (one.name, one.share, list(ROWS).index(one.row)))
+    print(table(ordered, out, ROWS, MEASURES))
     return 0
 
 

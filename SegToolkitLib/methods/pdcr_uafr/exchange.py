@@ -120,15 +120,24 @@ def labels_named(text: str) -> dict[str, int]:
     """Labels of a JSON file (name -> value), or of names in the order of the classes: "vein,artery".
 
     Raises:
-        SegToolkitError: "labels": the file holds something else, or nothing is named.
+        SegToolkitError: "labels": the file holds something else, nothing is named, or one name stands twice.
     """
     if text.lower().endswith(".json"):
         values = read_json(Path(text))
         labels = {str(name): value for name, value in values.items() if value != 0}
-        if not labels or not all(isinstance(value, int) and 1 <= value <= 255 for value in labels.values()):
-            raise SegToolkitError("labels", f"{text} names no labels.", 'Write {"lesion": 1}.')
+        usable = all(type(value) is int and 1 <= value <= 255 for value in labels.values())
+        if not labels or not usable or len(set(labels.values())) < len(labels):
+            raise SegToolkitError(
+                "labels",
+                f"{text} does not give each structure a whole number of its own from 1 to 255.",
+                'Write {"lesion": 1}.',
+            )
         return labels
     names = [name.strip() for name in text.split(",") if name.strip()]
     if not names:
         raise SegToolkitError("labels", f"{text!r} names no labels.", "Name them: --labels lesion.")
+    if len({name.casefold() for name in names}) < len(names):
+        raise SegToolkitError(
+            "labels", f"{text!r} names a structure twice.", "Give each class a name of its own."
+        )
     return {name: number for number, name in enumerate(names, start=1)}

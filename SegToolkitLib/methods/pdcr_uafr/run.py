@@ -8,12 +8,12 @@ from SegToolkitLib.atomic import write_json
 from SegToolkitLib.automatic.begun import Begun
 from SegToolkitLib.dataset.classes import class_names
 from SegToolkitLib.dataset.dataset import Dataset
+from SegToolkitLib.dataset.labelled import CASES_FILE, Roles, roles_of, tell_roles
 from SegToolkitLib.dataset.nnunet import IGNORE
 from SegToolkitLib.errors import SegToolkitError
 from SegToolkitLib.events import Reporter
 from SegToolkitLib.methods.pdcr_uafr.beginning import begin
 from SegToolkitLib.methods.pdcr_uafr.card import make_card
-from SegToolkitLib.methods.pdcr_uafr.cases import Roles, roles_of
 from SegToolkitLib.methods.pdcr_uafr.data import Sampler
 from SegToolkitLib.methods.pdcr_uafr.network import build_network
 from SegToolkitLib.methods.pdcr_uafr.reading import Reader, cache_folder
@@ -23,9 +23,6 @@ from SegToolkitLib.models.folder import save_model
 from SegToolkitLib.models.trained import licence_of
 from SegToolkitLib.training.checkpoint import checkpoints
 from SegToolkitLib.training.method import Context, Prepared
-
-# Who trained, who validated, and who was left out by the fraction.
-CASES_FILE = "cases.json"
 
 
 def prepare(context: Context) -> Prepared:
@@ -89,21 +86,7 @@ def _tell(reporter: Reporter, settings: PdcrUafrSettings, dataset: Dataset, role
             f"Voxels labelled '{IGNORE}' count as background here.",
             "Leave out cases where they hide structures (data.cases).",
         )
-    if roles.unlabelled:
-        reporter.warning(
-            f"{len(roles.unlabelled)} training cases without a label are left out.",
-            "Label them; this method learns from labelled images alone.",
-        )
-    if roles.not_drawn:
-        reporter.info(
-            f"{len(roles.train)} of {len(roles.train) + len(roles.not_drawn)} training cases are drawn;"
-            f" {CASES_FILE} in the run's folder lists them."
-        )
-    if settings.validate_every and not roles.held_out:
-        reporter.warning(
-            "No case is held out, so nothing validates, and the result takes the last weights.",
-            "Choose a fold (data.fold), or add labelled cases of other patients.",
-        )
+    tell_roles(roles, bool(settings.validate_every), reporter)
 
 
 def finish(context: Context, task: PdcrUafrTask) -> Path:

@@ -81,7 +81,7 @@ class DataSettings(Settings):
     fold: int | None = Field(default=0, ge=0, description="fold left out for validation; null trains on all")
     cases: tuple[str, ...] | None = Field(default=None, description="use these training cases alone")
     fraction: float = Field(
-        default=1.0, gt=0, le=1, description="of the training cases, drawn by the seed; the list is written"
+        default=1.0, gt=0, le=1, description="of the patients on the training side, drawn by the seed; listed"
     )
     classes: dict[int, Annotated[int, Field(ge=1, le=255)]] | None = Field(
         default=None, description="label value -> class, 1 and on; null: the labels in their order"

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 
 from SegToolkitLib.automatic.tested import OpenedModel, trained_cases
 from SegToolkitLib.dataset.dataset import Dataset
+from SegToolkitLib.dataset.labelled import roles_of
 from SegToolkitLib.errors import SegToolkitError
-from SegToolkitLib.methods.pdcr_uafr.cases import roles_of
 from SegToolkitLib.methods.pdcr_uafr.settings import DataSettings
 from SegToolkitLib.models.card import ModelCard
 from SegToolkitLib.validation import validated

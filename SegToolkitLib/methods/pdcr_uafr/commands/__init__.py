@@ -7,6 +7,7 @@ from SegToolkitLib.methods.pdcr_uafr.commands import (
     prepare,
     train,
     train_all,
+    vectors,
 )
 
 COMMANDS = {
@@ -14,6 +15,7 @@ COMMANDS = {
     "train": train.COMMAND,
     "train-all": train_all.COMMAND,
     "evaluate": evaluate.COMMAND,
+    "visualise": vectors.COMMAND,
     "convert-settings": convert.COMMAND,
     "import": exchange.IMPORT,
     "export": exchange.EXPORT,

@@ -5,20 +5,14 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from SegToolkitLib.cli.options import add_device, add_model, ask_in_terminal, count
+from SegToolkitLib.cli.options import add_device, add_model, add_tested_cases, ask_in_terminal, count
 from SegToolkitLib.events import Reporter
 from SegToolkitLib.methods.registry import Command
 
 
 def _add_arguments(parser: ArgumentParser) -> None:
     add_model(parser)
-    parser.add_argument("--dataset", required=True, metavar="DESCRIPTION", help="data set to test on")
-    parser.add_argument("--data", type=Path, metavar="FOLDER", help="folder of its images, if elsewhere")
-    parser.add_argument(
-        "--cases",
-        default="held-out",
-        help="held-out (by the model's training; all of a data set it never saw), test, or ids such as 12,17",
-    )
+    add_tested_cases(parser, "data set to test on")
     parser.add_argument(
         "--resize",
         choices=["first", "after", "both"],
