@@ -1,4 +1,4 @@
-"""Choosing a model and adding one: what every panel's section "Model" does."""
+"""Choosing a model, accepting its terms, adding one: what every panel's section "Model" does."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from slicer.i18n import tr as _
 
 from SegToolkitGui.Errors import UserError
 from SegToolkitGui.Part import Part
+from SegToolkitGui.run import Terms
 
 
 class ModelPartBase(Part):
@@ -20,6 +21,8 @@ class ModelPartBase(Part):
         self._actions: list = []
         self._menu = qt.QMenu(self.ui.addModelButton)
         self.ui.addModelButton.setMenu(self._menu)
+        self._offer(_("Model folder..."), self.onAddFolder)
+        self._offer(_("Zip file of a model..."), self.onAddZip)
         panel.session.modelsChanged.connect(panel.changed)
 
     def _offer(self, text: str, slot: Callable[[], None]) -> None:
@@ -32,6 +35,36 @@ class ModelPartBase(Part):
     def tearDown(self) -> None:
         """Let go of the session."""
         self.panel.session.modelsChanged.disconnect(self.panel.changed)
+
+    # Showing
+
+    @staticmethod
+    def title(model: dict) -> str:
+        """What a model is called."""
+        return model["title"] or model["name"]
+
+    def listed(self, model: dict) -> str:
+        """A model in the list of models."""
+        return self.title(model) + ("" if model["usable"] else " " + _("(cannot be used)"))
+
+    def _showTerms(self, model: dict | None, busy: bool) -> None:
+        """Offer terms that are not accepted yet, where the .ui file has acceptButton."""
+        needed = model is not None and Terms.needed(model)
+        self.ui.acceptButton.setVisible(needed)
+        self.ui.acceptButton.setEnabled(needed and not busy)
+
+    # Terms
+
+    def onAccept(self) -> None:
+        """Read the terms and accept them."""
+        model = self.panel.currentModel()
+        if model is not None and Terms.accepted(model):
+            self.panel.session.acceptLicence(model["name"], self._onAccepted)
+
+    def _onAccepted(self, _outputs, error) -> None:
+        if error is not None:
+            self.panel.tell(error)
+        self.panel.changed()
 
     # Choosing
 
@@ -70,13 +103,15 @@ class ModelPartBase(Part):
     def _add(self, path: str, **more) -> None:
         """Hand a model to the worker; ``more`` is what it asks besides (see its verb "add_model")."""
         self.panel.session.machine.lastFolder = str(Path(path).parent)
-        self.panel.session.addModel({"path": str(path), "replace": False, **more}, self._onAdded)
+        self.panel.session.addModel({"path": str(path), "replace": False, **more}, self.added)
 
-    def _onAdded(self, outputs, error) -> None:
+    def added(self, outputs, error) -> None:
+        """A model was added, or could not be: the one that was is the one to use."""
         if error is not None:
             self.panel.tell(error)
         elif self.panel.parameters is not None:
             self.take(outputs["name"])
+            self.panel.running.showMessage(_("Added the model {name}.").format(name=outputs["name"]))
         self.panel.changed()
 
     def _lastFolder(self) -> str:

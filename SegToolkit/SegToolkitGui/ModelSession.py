@@ -118,9 +118,13 @@ class ModelSession(SessionBase):
         """What is known of a usable model."""
         return next((one for one in self.usableModels() if one["name"] == name), None)
 
+    def listedModels(self) -> list[dict]:
+        """Models to show; a session may leave out those that it has no use for."""
+        return self.models
+
     def usableModels(self) -> list[dict]:
         """Models that can be chosen."""
-        return [one for one in self.models if one["usable"]]
+        return [one for one in self.listedModels() if one["usable"]]
 
     def defaultModel(self) -> str:
         """The usable model used last on this machine, or else the first one; "" if there is none."""

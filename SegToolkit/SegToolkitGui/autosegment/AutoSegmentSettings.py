@@ -11,6 +11,7 @@ from SegToolkitGui.Errors import UserError
 from SegToolkitGui.scene import DicomDatabase
 from SegToolkitGui.scene.ResultImport import refusal
 from SegToolkitGui.scene.SequenceFrames import frameCount
+from SegToolkitGui.scene.VolumeExport import isPicture
 
 MODES = ("full", "quick")
 OUTPUT_MODES = ("new", "add", "replace", "merge")
@@ -82,10 +83,11 @@ class AutoSegmentSettings:
                 return _("A volume to segment is no longer in the scene.")
             if node.GetImageData() is None or 0 in node.GetImageData().GetDimensions():
                 return _("{name} holds no image.").format(name=node.GetName())
-            if node.GetImageData().GetNumberOfScalarComponents() > 1:
-                return _("{name} is a colour volume; choose one with a single value for each voxel.").format(
-                    name=node.GetName()
+            if node.GetImageData().GetNumberOfScalarComponents() > 1 and not isPicture(node):
+                text = _(
+                    "{name} is a colour volume; choose a picture, or one with a single value for each voxel."
                 )
+                return text.format(name=node.GetName())
         return ""
 
     def _framesProblem(self) -> str:

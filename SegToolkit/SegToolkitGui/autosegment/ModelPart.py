@@ -11,7 +11,6 @@ from SegToolkitGui.autosegment import ModelCard
 from SegToolkitGui.autosegment.TableView import fitHeight
 from SegToolkitGui.Errors import UserError
 from SegToolkitGui.ModelPartBase import ModelPartBase
-from SegToolkitGui.run import Terms
 
 NAME = qt.Qt.UserRole
 CHECKPOINTS = (".pth", ".pt")
@@ -29,8 +28,6 @@ class ModelPart(ModelPartBase):
         ui.modelList.connect("currentRowChanged(int)", self.onChosen)
         ui.acceptButton.connect("clicked(bool)", panel.guarded(self.onAccept))
         ui.modelCard.setOpenExternalLinks(True)
-        self._offer(_("Model folder..."), self.onAddFolder)
-        self._offer(_("Zip file of a model..."), self.onAddZip)
         self._offer(_("Checkpoints of the authors' code..."), self.onAddCheckpoint)
 
     # Showing
@@ -49,16 +46,15 @@ class ModelPart(ModelPartBase):
         ui.modelList.setCurrentRow(names.index(model["name"]) if model else -1)
         ui.modelList.setEnabled(not busy and bool(names))
         ui.addModelButton.setEnabled(not busy and not self.panel.setup.problem())
-        title = model["title"] or model["name"] if model else ""
-        ui.modelSection.setText(_("2. Model: {title}").format(title=title) if model else _("2. Model"))
+        titled = _("2. Model: {title}").format(title=self.title(model)) if model else _("2. Model")
+        ui.modelSection.setText(titled)
         self._showCard(model, busy)
 
     def _fill(self, models: list[dict]) -> None:
         widget = self.ui.modelList
         widget.clear()
         for one in models:
-            text = one["title"] or one["name"]
-            item = qt.QListWidgetItem(text if one["usable"] else text + " " + _("(cannot be used)"))
+            item = qt.QListWidgetItem(self.listed(one))
             item.setData(NAME, one["name"])
             item.setToolTip(one["description"] if one["usable"] else one["problem"])
             widget.addItem(item)
@@ -74,9 +70,7 @@ class ModelPart(ModelPartBase):
             self._card = card
             ui.modelCard.setCollapsibleHtml(card)
         ui.modelCard.setVisible(bool(card))
-        open_ = model is not None and Terms.needed(model)
-        ui.acceptButton.setVisible(open_)
-        ui.acceptButton.setEnabled(open_ and not busy)
+        self._showTerms(model, busy)
 
     def _filter(self) -> None:
         words = str(self.ui.modelSearch.text).casefold().split()
@@ -98,17 +92,6 @@ class ModelPart(ModelPartBase):
         if self.panel.refreshing or self.panel.parameters is None or not 0 <= row < len(models):
             return
         self._choose(models[row])
-
-    def onAccept(self) -> None:
-        """Read the terms and accept them."""
-        model = self.panel.currentModel()
-        if model is not None and Terms.accepted(model):
-            self.panel.session.acceptLicence(model["name"], self._onAccepted)
-
-    def _onAccepted(self, _outputs, error) -> None:
-        if error is not None:
-            self.panel.tell(error)
-        self.panel.changed()
 
     # Adding
 
@@ -141,8 +124,3 @@ class ModelPart(ModelPartBase):
         if Path(path).suffix.lower() in CHECKPOINTS:
             more = {"automatic": True, "options": {"coarse": others[0]} if others else {}}
         self._add(path, **more)
-
-    def _onAdded(self, outputs, error) -> None:
-        super()._onAdded(outputs, error)
-        if error is None and self.panel.parameters is not None:
-            self.panel.running.showMessage(_("Added the model {name}.").format(name=outputs["name"]))

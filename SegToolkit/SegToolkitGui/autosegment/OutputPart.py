@@ -5,6 +5,7 @@ from __future__ import annotations
 from slicer.i18n import tr as _
 
 from SegToolkitGui.Part import Part
+from SegToolkitGui.run.OutputSelector import OutputSelector
 
 OUTPUT_MODES = ("replace", "add", "merge")
 MODES = {"full": _("Full"), "quick": _("Quick (coarse)")}
@@ -19,7 +20,7 @@ class OutputPart(Part):
         self._modes: list[str] = []
         ui.outputModeCombo.addItems([_("Replace them"), _("Add new segments"), _("Merge with them")])
         ui.modeCombo.connect("currentIndexChanged(int)", self.onMode)
-        ui.outputSelector.connect("currentNodeChanged(vtkMRMLNode*)", self.onOutput)
+        self.output = OutputSelector(panel, ui.outputSelector)
         ui.outputModeCombo.connect("currentIndexChanged(int)", self.onOutputMode)
         ui.volumesCheck.connect("toggled(bool)", self.onVolumes)
         ui.smallCheck.connect("toggled(bool)", self.onSmall)
@@ -66,11 +67,6 @@ class OutputPart(Part):
         """Another quality."""
         if self._free() and 0 <= index < len(self._modes):
             self.panel.parameters.mode = self._modes[index]
-
-    def onOutput(self, node) -> None:
-        """Another output."""
-        if self._free():
-            self.panel.parameters.outputSegmentation = node
 
     def onOutputMode(self, index: int) -> None:
         """What happens to segments that are there."""

@@ -92,6 +92,7 @@ class AutoSegmentRun(SegmentRun):
     """
 
     verb = "auto_segment"
+    pictures = True  # the worker refuses them where the model is not for pictures
 
     def __init__(self, session: AutoSegmentSession, settings: AutoSegmentSettings, undoStack=None) -> None:
         super().__init__(session, settings, undoStack)

@@ -53,11 +53,6 @@ class RunPart(RunPartBase):
         self.dicomSeg.cancel()
         super().onCancel()
 
-    def onApply(self) -> None:
-        """Segment the volumes."""
-        if not self.busy:  # else it is a double click
-            self._start(self.panel.settings())
-
     def startAllFrames(self) -> None:
         """Segment all frames of the volume's sequence."""
         if not self.busy:
@@ -65,12 +60,10 @@ class RunPart(RunPartBase):
 
     # What the run tells
 
-    def onFinished(self, run) -> None:
-        """Say what came out."""
-        super().onFinished(run)
-        if run is self.panel.runner.segmented and (run.state == State.DONE or run.settings.acceptLicence):
-            # The card tells how long it took, and a run that ended early may not have got to the terms.
-            self.panel.session.askModels()
+    def _changesModels(self, run) -> bool:
+        """A card also tells how long the last run took."""
+        done = run is self.panel.runner.segmented and run.state == State.DONE
+        return done or super()._changesModels(run)
 
     def _tell(self, run) -> None:
         """What a segmentation found, and which volumes failed; a comparison is told by its own part."""

@@ -15,10 +15,6 @@ class AutoSegmentSession(ModelSession):
         """Models to show: the automatic ones, and folders that nobody can read, with the reason."""
         return [one for one in self.models if one.get("automatic") or not one["method"]]
 
-    def usableModels(self) -> list[dict]:
-        """Models that can be chosen."""
-        return [one for one in self.listedModels() if one["usable"]]
-
     def find(self, model: str) -> dict | None:
         """What is known of a usable model, by its name or by the path of its folder."""
         return next((one for one in self.usableModels() if model in (one["name"], one["folder"])), None)

@@ -37,8 +37,6 @@ class ModelPart(ModelPartBase):
         self._shownNames: list[str] = []
         self.ui.modelCombo.connect("currentIndexChanged(int)", self.onChosen)
         self.ui.asPublishedCheck.connect("toggled(bool)", self.onAsPublished)
-        self._offer(_("Model folder..."), self.onAddFolder)
-        self._offer(_("Zip file of a model..."), self.onAddZip)
         self._offer(_("Checkpoint of the authors' code, trained on MR..."), self.onAddMr)
         self._offer(_("Checkpoint of the authors' code, trained on CT..."), self.onAddCt)
 
@@ -51,8 +49,7 @@ class ModelPart(ModelPartBase):
             self._shownNames = names
             combo.clear()
             for one in models:
-                suffix = "" if one["usable"] else " " + _("(cannot be used)")
-                combo.addItem((one["title"] or one["name"]) + suffix, one["name"])
+                combo.addItem(self.listed(one), one["name"])
         current = self.panel.modelName()
         combo.setCurrentIndex(names.index(current) if current in names else -1)
         model = self.panel.session.model(current)
@@ -66,7 +63,7 @@ class ModelPart(ModelPartBase):
             self.ui.modelLabel.setText(_("No model is known yet."))
             self.ui.modelCard.setPlainText("")
             return
-        self.ui.modelSection.setText(_("Model: {title}").format(title=model["title"] or model["name"]))
+        self.ui.modelSection.setText(_("Model: {title}").format(title=self.title(model)))
         self.ui.modelLabel.setText(
             _("{modality}, {size:.0f} MB, {licence}").format(
                 modality=model["modality"], size=model["size_mb"], licence=model["licence"]["name"]

@@ -9,6 +9,7 @@ from SegToolkitGui.Errors import UserError
 from SegToolkitGui.fewshot.RunSettings import RunSettings
 from SegToolkitGui.fewshot.Supports import structuresOf
 from SegToolkitGui.Part import Part
+from SegToolkitGui.run.OutputSelector import OutputSelector
 from SegToolkitGui.scene import ViewSlice
 
 MODES = ("add", "replace", "merge")
@@ -30,7 +31,7 @@ class QueryPart(Part):
         ui.firstFromViewButton.connect("clicked(bool)", panel.guarded(self.onFirst))
         ui.lastFromViewButton.connect("clicked(bool)", panel.guarded(self.onLast))
         ui.structureList.connect("itemChanged(QListWidgetItem*)", self.onStructure)
-        ui.outputSelector.connect("currentNodeChanged(vtkMRMLNode*)", self.onOutput)
+        self.output = OutputSelector(panel, ui.outputSelector)
         ui.outputModeCombo.connect("currentIndexChanged(int)", self.onMode)
         ui.keepLargestCheck.connect("toggled(bool)", self.onKeepLargest)
         ui.confidenceCheck.connect("toggled(bool)", self.onConfidence)
@@ -227,11 +228,6 @@ class QueryPart(Part):
         self.panel.parameters.leftOut = [
             item.text() for item in items if item.checkState() == qt.Qt.Unchecked
         ]
-
-    def onOutput(self, node) -> None:
-        """Another output."""
-        if self._free():
-            self.panel.parameters.outputSegmentation = node
 
     def onMode(self, index: int) -> None:
         """What happens to segments that are there."""

@@ -64,12 +64,6 @@ class RunPart(RunPartBase):
 
     # What the run tells
 
-    def onFinished(self, run: FewShotRun) -> None:
-        """Say what came out."""
-        if run.settings.acceptLicence:
-            self.panel.session.askModels()  # a run that was ended early may not have got to the terms
-        super().onFinished(run)
-
     def _tell(self, run: FewShotRun) -> None:
         result = run.results[-1]
         text = [self._summary(run)]

@@ -5,10 +5,8 @@ The worker packs and unpacks, so that the file is the one that the command line 
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 
-import qt
 from slicer.i18n import tr as _
 
 from SegToolkitGui import Paths
@@ -19,6 +17,7 @@ from SegToolkitGui.run.SceneRun import PIECE_MS
 from SegToolkitGui.scene import MaskExport
 from SegToolkitGui.scene.SupportScene import SupportLoad
 from SegToolkitGui.Signal import Signal
+from SegToolkitGui.TimedTask import TimedTask
 
 
 class SupportZip:
@@ -31,12 +30,7 @@ class SupportZip:
         self.finished = Signal()
         self.message = ""
         self._session = session
-        self._task = None
-        self._answer = None
-        self._timer = qt.QTimer()
-        self._timer.setSingleShot(True)
-        self._timer.setInterval(1)
-        self._timer.connect("timeout()", self._turn)
+        self._task: TimedTask | None = None
 
     def export(self, examples: list[SupportExample], path: Path) -> None:
         """Write examples to a zip; whole volumes, because intensities are judged over the whole volume."""
@@ -52,9 +46,9 @@ class SupportZip:
             self._end(UserError("cancelled", _("Cancelled.")))
             self._session.client.cancel()
 
-    def _begin(self, task) -> None:
-        self._task = task
-        self._timer.start()
+    def _begin(self, work) -> None:
+        self._task = TimedTask(work, self._end, _("That failed unexpectedly ({kind}: {error})."))
+        self._task.start()
 
     def _exporting(self, examples, path: Path):
         if not examples:
@@ -116,44 +110,11 @@ class SupportZip:
             Paths.removeFolder(folder)
 
     def _asked(self, verb: str, body: dict):
-        self._answer = None
-        self._session.client.request(verb, body, None, self._onAnswer)
-        while self._answer is None:
-            yield "wait"
-        outputs, error = self._answer
-        if error is not None:
-            raise error
-        return outputs
+        request = self._session.client.request
+        return (yield from self._task.ask(lambda answered: request(verb, body, None, answered)))
 
-    def _onAnswer(self, outputs, error) -> None:
-        self._answer = (outputs, error)
-        if self._task is not None:
-            self._timer.start()
-
-    def _turn(self) -> None:
-        if self._task is None:
-            return
-        try:
-            word = next(self._task)
-        except StopIteration:
-            self._end(None)
-        except UserError as error:
-            self._end(error)
-        except OSError as error:
-            self._end(Paths.diskError(error))
-        except Exception as error:  # ours: told, and the buttons do not stay locked
-            logging.exception("SegToolkit: the zip of examples failed")
-            text = _("That failed unexpectedly ({kind}: {error}).").format(
-                kind=type(error).__name__, error=error
-            )
-            self._end(UserError("internal", text, _("Please report it with the log (Copy report).")))
-        else:
-            if word != "wait":
-                self._timer.start()
-
-    def _end(self, error) -> None:
-        self._timer.stop()
+    def _end(self, error: UserError | None) -> None:
         task, self._task = self._task, None
         if task is not None:
-            task.close()
+            task.stop()
             self.finished.emit(error)

@@ -23,14 +23,16 @@ STATE_TEXTS = {
     State.CANCELLED: _("Cancelled"),
     State.FAILED: _("Failed"),
 }
+# The worker's words for a model that is no longer there as it was.
+MODEL_GONE = ("unknown-model", "bad-model", "bad-weights")
 
 
 class RunPartBase(Part):
     """Runs, and what became of them.
 
     The .ui file has applyButton, undoButton, show3DButton, reasonLabel, resultLabel and jobFrame; the panel
-    has a ``runner`` (RunnerBase) and tells ``reason()`` and ``modelName()``. A module's part says what Apply
-    does (``onApply``), what its buttons offer (``_showButtons``) and what a run brought (``_tell``).
+    has a ``runner`` (RunnerBase) and tells ``reason()``, ``modelName()`` and ``settings()``. A module's part
+    says what its buttons offer (``_showButtons``) and what a run brought (``_tell``).
 
     Attributes:
         message: what is said of the last run; failed: whether that is bad news.
@@ -148,8 +150,9 @@ class RunPartBase(Part):
         self.panel.runner.cancel()
 
     def onApply(self) -> None:
-        """Segment."""
-        raise NotImplementedError
+        """Begin what the panel's settings say."""
+        if not self.busy:  # else it is a double click
+            self._start(self.panel.settings())
 
     def onUndo(self) -> None:
         """Take the last result back."""
@@ -192,7 +195,16 @@ class RunPartBase(Part):
             self.showMessage(_("Cancelled; nothing half-done is left in the scene.") + kept)
         else:
             self._tell(run)
+        if self._changesModels(run):
+            self.panel.session.askModels()
         self.panel.refresh()
+
+    def _changesModels(self, run) -> bool:
+        """Whether a run leaves another list of models: terms were accepted, or its model is gone."""
+        if not isinstance(run, SegmentRun):
+            return False
+        gone = run.error is not None and run.error.code in MODEL_GONE
+        return gone or run.settings.acceptLicence  # a run that ended early may not have got to the terms
 
     def _tell(self, run) -> None:
         """What a run brought that ended well."""

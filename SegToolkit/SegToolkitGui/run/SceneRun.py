@@ -6,20 +6,17 @@ delete an input, close the scene or quit.
 
 from __future__ import annotations
 
-import contextlib
-import logging
 import time
 
-import qt
 import slicer
 from slicer.i18n import tr as _
 
-from SegToolkitGui import Paths
 from SegToolkitGui.Errors import UserError
 from SegToolkitGui.ModelSession import ModelSession
 from SegToolkitGui.run.SceneWatch import SceneWatch
 from SegToolkitGui.run.States import State
 from SegToolkitGui.Signal import Signal
+from SegToolkitGui.TimedTask import TimedTask
 
 # Of one piece of work on the main thread; the event loop turns in between.
 PIECE_MS = 15
@@ -51,14 +48,9 @@ class SceneRun:
         self.logged = Signal()
         self.finished = Signal()
         self._session = session
-        self._answer = None
-        self._task = None
+        self._task: TimedTask | None = None
         self._began = 0.0
         self._watch = None
-        self._timer = qt.QTimer()
-        self._timer.setSingleShot(True)
-        self._timer.setInterval(1)
-        self._timer.connect("timeout()", self._turn)
 
     # Public
 
@@ -73,9 +65,10 @@ class SceneRun:
             raise UserError("cannot-run", problem)
         self._began = time.monotonic()
         self._watch = SceneWatch(self.settings.nodeIds(), self._onInputGone)
-        self._task = self._work()
+        failed = _("The run failed unexpectedly ({kind}: {error}).")
+        self._task = TimedTask(self._work(), self._onWorkEnded, failed)
         self._setState(State.PREPARING)
-        self._timer.start()
+        self._task.start()
 
     def cancel(self) -> None:
         """Stop; what finished volumes brought stays in the scene."""
@@ -102,14 +95,7 @@ class SceneRun:
 
     def _wait(self, ask):
         """Call ``ask(onFinished)`` and sleep until its answer wakes the task up."""
-        self._answer = None
-        ask(self._onAnswer)
-        while self._answer is None:
-            yield "wait"
-        outputs, error = self._answer
-        if error is not None:
-            raise error
-        return outputs
+        return (yield from self._task.ask(ask))
 
     def _pieces(self, work):
         """Do work in steps; given up cleanly if the run ends in the middle of it."""
@@ -138,32 +124,13 @@ class SceneRun:
 
     # What drives it
 
-    def _turn(self) -> None:
-        """Run the next piece."""
-        task = self._task
-        if self.over or task is None:
-            return
-        try:
-            word = next(task)
-        except StopIteration:
+    def _onWorkEnded(self, error: UserError | None) -> None:
+        if error is None:
             self._finish(State.DONE, None)
-        except UserError as error:
-            cancelled = error.code == "cancelled"
-            self._finish(State.CANCELLED if cancelled else State.FAILED, None if cancelled else error)
-        except OSError as error:
-            self._finish(State.FAILED, Paths.diskError(error))
-        except Exception as error:  # ours: told, not lost
-            logging.exception("SegToolkit: the run failed")
-            hint = _("Please report it with the log (Copy report).")
-            text = _("The run failed unexpectedly ({kind}: {error}).").format(
-                kind=type(error).__name__, error=error
-            )
-            self._finish(State.FAILED, UserError("internal", text, hint))
+        elif error.code == "cancelled":
+            self._finish(State.CANCELLED, None)
         else:
-            if self.over:
-                task.close()  # it was ended by somebody whom it told something
-            elif word != "wait":
-                self._timer.start()
+            self._finish(State.FAILED, error)
 
     def _onEvent(self, event: dict) -> None:
         if self.over:
@@ -172,11 +139,6 @@ class SceneRun:
             self._progress(event["phase"], event["step"], event["total"])
         elif event["t"] in ("warning", "log"):
             self.logged.emit(f"{event['text']} {event.get('hint', '')}".strip())
-
-    def _onAnswer(self, outputs, error) -> None:
-        self._answer = (outputs, error)
-        if not self.over:
-            self._timer.start()
 
     def _onInputGone(self, text: str) -> None:
         self._stop(State.FAILED, UserError("input-gone", text, self.goneHint))
@@ -191,12 +153,8 @@ class SceneRun:
     def _finish(self, state: State, error: UserError | None) -> None:
         if self.over:
             return
-        self._timer.stop()
-        task, self._task = self._task, None
-        if task is not None and state != State.DONE:
-            # Removes the result's folder. ValueError: it is this very task that stops itself; see _turn.
-            with contextlib.suppress(ValueError):
-                task.close()
+        if self._task is not None:
+            self._task.stop()  # removes the result's folder
         if self._watch is not None:
             self._watch.end()
         self.seconds = time.monotonic() - self._began

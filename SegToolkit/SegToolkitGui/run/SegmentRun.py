@@ -32,11 +32,15 @@ class SegmentRun(SceneRun):
 
     Attributes:
         verb: what the worker is asked for each volume.
+        pictures: whether volumes may be pictures in colour.
+        undoneAttributes: of the segmentation, said of its voxels: undo takes them back as well.
         results: one for each finished volume.
         keptText: said when a run was cancelled that had results.
     """
 
     verb: ClassVar[str]
+    pictures: ClassVar[bool] = False
+    undoneAttributes: ClassVar[tuple[str, ...]] = ()
     goneHint = _("Nothing of this run was kept for that volume.")
     keptText = _("Volumes that were finished are kept.")
 
@@ -93,7 +97,7 @@ class SegmentRun(SceneRun):
         """
         node = self._node(volumeId)
         for attempt in range(3):
-            path, export = self._session.exports.pathFor(node, frame, matrix)
+            path, export = self._session.exports.pathFor(node, frame, matrix, self.pictures)
             self._names[str(path)] = node.GetName()
             try:
                 while export is not None and not export.step(PIECE_MS):
@@ -141,7 +145,8 @@ class SegmentRun(SceneRun):
         """
         undo = self._undoStack
         if undo is not None:
-            undo.remember(choice.segmentationNode if choice.mode != "new" else None)
+            old = choice.segmentationNode if choice.mode != "new" else None
+            undo.remember(old, self.undoneAttributes)
         try:
             yield from self._pieces(work)
             for extra in extras:

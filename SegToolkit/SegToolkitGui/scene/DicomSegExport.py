@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import shutil
 import tempfile
 from pathlib import Path
 
-import qt
 from slicer.i18n import tr as _
 
 from SegToolkitGui import Paths
@@ -16,6 +14,7 @@ from SegToolkitGui.Errors import UserError
 from SegToolkitGui.scene import DicomDatabase
 from SegToolkitGui.scene.LabelMapExport import LabelMapExport
 from SegToolkitGui.Signal import Signal
+from SegToolkitGui.TimedTask import TimedTask
 
 # Of one piece of work on the main thread; the event loop turns in between.
 PIECE_MS = 15
@@ -89,13 +88,7 @@ class DicomSegExport:
         self._volume = volumeNode
         self._about = {"algorithm": algorithm, "version": version, "description": description}
         self._addToDatabase = addToDatabase
-        self._task = None
-        self._answer = None
-        self._asking = False
-        self._timer = qt.QTimer()
-        self._timer.setSingleShot(True)
-        self._timer.setInterval(1)
-        self._timer.connect("timeout()", self._turn)
+        self._task: TimedTask | None = None
 
     def start(self) -> None:
         """Check and begin; returns at once.
@@ -110,13 +103,15 @@ class DicomSegExport:
             raise UserError(
                 "no-database", _("There is no DICOM database to export to."), _("Choose a file instead.")
             )
-        self._task = self._work()
-        self._timer.start()
+        self._task = TimedTask(
+            self._work(), self._end, _("The export failed unexpectedly ({kind}: {error}).")
+        )
+        self._task.start()
 
     def cancel(self) -> None:
         """Give up; no half-written file stays."""
         if self._task is not None:
-            asked = self._asking
+            asked = self._task.asking
             self._end(UserError("cancelled", _("Cancelled.")))
             if asked:
                 self._client.cancel()
@@ -175,52 +170,20 @@ class DicomSegExport:
         finally:
             Paths.removeFolder(folder)
 
-    def _asked(self, request: dict):
-        self._asking = True
-        self._client.request("export_dicom_seg", request, self._onEvent, self._onAnswer)
-        while self._asking:
-            yield "wait"
-        outputs, error = self._answer
-        if error is not None:
-            raise error
-        return outputs
+    def _asked(self, body: dict):
+        request = self._client.request
+        ask = self._task.ask(lambda answered: request("export_dicom_seg", body, self._onEvent, answered))
+        return (yield from ask)
 
     def _onEvent(self, event: dict) -> None:
         if event["t"] == "progress" and not self.over:
             self.progressed.emit(event["phase"], event["step"], event["total"])
 
-    def _onAnswer(self, outputs, error) -> None:
-        self._answer, self._asking = (outputs, error), False
-        if self._task is not None:
-            self._timer.start()
-
-    def _turn(self) -> None:
-        if self._task is None:
-            return
-        try:
-            word = next(self._task)
-        except StopIteration:
-            self._end(None)
-        except UserError as error:
-            self._end(error)
-        except OSError as error:
-            self._end(Paths.diskError(error))
-        except Exception as error:  # ours: told, and the button does not stay locked
-            logging.exception("SegToolkit: the DICOM SEG export failed")
-            text = _("The export failed unexpectedly ({kind}: {error}).").format(
-                kind=type(error).__name__, error=error
-            )
-            self._end(UserError("internal", text, _("Please report it with the log (Copy report).")))
-        else:
-            if word != "wait":
-                self._timer.start()
-
     def _end(self, error: UserError | None) -> None:
-        self._timer.stop()
         task, self._task = self._task, None
         if task is None:
             return
-        task.close()
+        task.stop()
         self.error = error
         self.over = True
         self.finished.emit(self)

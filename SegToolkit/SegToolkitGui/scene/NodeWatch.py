@@ -1,4 +1,4 @@
-"""Tells when outlines or the place of a volume change, which their nodes do not tell as "modified"."""
+"""Tells when outlines, tables, or voxels and place of a volume change."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import slicer
+import vtk
 
 
 class NodeWatch:
-    """Follows some volumes and segmentations.
+    """Follows some volumes, segmentations and tables.
 
     Args:
         onChange: called without arguments, many times while somebody paints.
@@ -29,6 +30,10 @@ class NodeWatch:
             thing.RemoveObserver(tag)
         self._followed, self._tags = wanted, []
         for node in wanted:
+            self._observe(node, [vtk.vtkCommand.ModifiedEvent])
+            if node.IsA("vtkMRMLTableNode"):
+                continue
+            # Volumes and segmentations do not tell of these as "modified".
             self._observe(node, [slicer.vtkMRMLTransformableNode.TransformModifiedEvent])
             if node.IsA("vtkMRMLSegmentationNode"):
                 kind = slicer.vtkSegmentation

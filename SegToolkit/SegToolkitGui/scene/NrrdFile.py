@@ -35,8 +35,9 @@ def isSupported(dtype) -> bool:
     return np.dtype(dtype).name in _NAMES
 
 
-def header(size, dtype, ijkToRas: np.ndarray) -> bytes:
+def header(size, dtype, ijkToRas: np.ndarray, channels: int = 1) -> bytes:
     """Header of an uncompressed NRRD, LPS; ``size`` is (i, j, k), ``ijkToRas`` is [4, 4] in mm."""
+    colour = channels > 1  # values of a voxel lie together, as in VTK
     matrix = _FLIP @ ijkToRas
 
     def vector(column: int) -> str:
@@ -45,11 +46,11 @@ def header(size, dtype, ijkToRas: np.ndarray) -> bytes:
     lines = [
         "NRRD0004",
         f"type: {_NAMES[np.dtype(dtype).name]}",
-        "dimension: 3",
+        f"dimension: {3 + colour}",
         "space: left-posterior-superior",
-        "sizes: " + " ".join(str(int(value)) for value in size),
-        "space directions: " + " ".join(vector(axis) for axis in range(3)),
-        "kinds: domain domain domain",
+        "sizes: " + " ".join(str(int(value)) for value in ([channels] * colour + list(size))),
+        "space directions: " + "none " * colour + " ".join(vector(axis) for axis in range(3)),
+        "kinds: " + "vector " * colour + "domain domain domain",
         f"endian: {sys.byteorder}",
         "encoding: raw",
         f"space origin: {vector(3)}",

@@ -29,7 +29,8 @@ class _Segment:
 class _Change:
     """A segmentation before (None: it was made by the run) and how the run left it.
 
-    ``follows``: before, it was as an earlier run had left it.
+    ``attributes``: of the node, that go back with the voxels; ``follows``: before, it was as an earlier run
+    had left it.
     """
 
     node: object
@@ -37,6 +38,7 @@ class _Change:
     parameters: str
     reference: str
     follows: bool = False
+    attributes: dict[str, str | None] = field(default_factory=dict)
     after: dict = field(default_factory=dict)
 
 
@@ -80,8 +82,13 @@ class UndoStack:
         if group is not None:
             self._push(group)
 
-    def remember(self, node) -> None:
-        """Keep how a segmentation is before an import; None if the import makes a new one."""
+    def remember(self, node, attributes=()) -> None:
+        """Keep how a segmentation is before an import; None if the import makes a new one.
+
+        Args:
+            node: the segmentation.
+            attributes: names of those of its attributes that are said of its voxels, and go back with them.
+        """
         if node is None:
             self._pending = _Change(None, None, "", "")
             return
@@ -91,7 +98,8 @@ class UndoStack:
         reference = node.GetNodeReferenceID(node.GetReferenceImageGeometryReferenceRole()) or ""
         earlier = self._lastChange(node)
         follows = earlier is not None and _unchanged(earlier)
-        self._pending = _Change(node, before, parameters, reference, follows)
+        values = {name: node.GetAttribute(name) for name in attributes}
+        self._pending = _Change(node, before, parameters, reference, follows, values)
 
     def finish(self, node, made=(), guard=None) -> None:
         """The import is done.
@@ -274,5 +282,7 @@ def _restore(change: _Change) -> None:
     LabelLayers.exchange(segmentation, contents)
     segmentation.DeserializeConversionParameters(change.parameters)
     node.SetNodeReferenceID(node.GetReferenceImageGeometryReferenceRole(), change.reference or None)
+    for name, value in change.attributes.items():
+        node.SetAttribute(name, value)
     if hadSurfaces:
         node.CreateClosedSurfaceRepresentation()

@@ -29,8 +29,18 @@ def fingerprint(volumeNode) -> tuple:
     return stamp, tuple(Geometry.ijkToLocal(volumeNode).ravel())
 
 
-def checkVolume(volumeNode) -> None:
+def isPicture(volumeNode) -> bool:
+    """Whether a volume is a picture in colour: one slice, and three or four values a pixel."""
+    image = volumeNode.GetImageData()
+    return image.GetNumberOfScalarComponents() in (3, 4) and image.GetDimensions()[2] == 1
+
+
+def checkVolume(volumeNode, pictures: bool = False) -> None:
     """Whether a volume can be segmented.
+
+    Args:
+        volumeNode: to segment.
+        pictures: whether it may be a picture in colour.
 
     Raises:
         UserError: "volume-deleted", "empty-volume", "colour-volume", "bad-type", "sheared".
@@ -43,7 +53,7 @@ def checkVolume(volumeNode) -> None:
     image = volumeNode.GetImageData()
     if image is None or image.GetPointData().GetScalars() is None or image.GetNumberOfPoints() == 0:
         raise UserError("empty-volume", _("{name} has no voxels.").format(name=name), _("Load it again."))
-    if image.GetNumberOfScalarComponents() != 1:
+    if image.GetNumberOfScalarComponents() != 1 and not (pictures and isPicture(volumeNode)):
         raise UserError(
             "colour-volume",
             _("{name} has {count} values per voxel.").format(
@@ -73,14 +83,17 @@ class VolumeExport(Steps):
     Args:
         volumeNode, path: what is written where.
         matrix: index to RAS mm [4, 4] that the file states; None: the volume's local grid.
+        pictures: whether it may be a picture in colour.
 
     Raises (from ``step`` too):
         UserError: see ``checkVolume``; "changed" if the volume changes while it is written; "disk".
     """
 
-    def __init__(self, volumeNode, path: Path, matrix: np.ndarray | None = None) -> None:
+    def __init__(
+        self, volumeNode, path: Path, matrix: np.ndarray | None = None, pictures: bool = False
+    ) -> None:
         super().__init__()
-        checkVolume(volumeNode)
+        checkVolume(volumeNode, pictures)
         self.path = Path(path)
         self._node = volumeNode
         self._matrix = Geometry.ijkToLocal(volumeNode) if matrix is None else matrix
@@ -109,7 +122,8 @@ class VolumeExport(Steps):
         array = vtk_to_numpy(image.GetPointData().GetScalars())
         data = memoryview(array).cast("B")
         with temporary.open("wb") as stream:
-            stream.write(NrrdFile.header(image.GetDimensions(), array.dtype, self._matrix))
+            channels = image.GetNumberOfScalarComponents()
+            stream.write(NrrdFile.header(image.GetDimensions(), array.dtype, self._matrix, channels))
             for start in range(0, len(data), CHUNK_BYTES):
                 stream.write(data[start : start + CHUNK_BYTES])
                 self.fraction = start / len(data)
@@ -136,14 +150,18 @@ class ExportCache:
         self.folder = Path(folder)
 
     def pathFor(
-        self, volumeNode, frame: int | None = None, matrix: np.ndarray | None = None
+        self,
+        volumeNode,
+        frame: int | None = None,
+        matrix: np.ndarray | None = None,
+        pictures: bool = False,
     ) -> tuple[Path, VolumeExport | None]:
         """Where the file is, and the work still to do (None if the file is as the volume is now).
 
         Args:
             volumeNode: the volume, or the proxy node of a sequence.
             frame: item of the sequence; None is what the node holds now.
-            matrix: as of VolumeExport.
+            matrix, pictures: as of VolumeExport.
 
         Raises:
             UserError: see ``checkVolume``; "no-frame".
@@ -151,7 +169,7 @@ class ExportCache:
         if volumeNode is None or volumeNode.GetScene() is None:
             checkVolume(None)
         source = dataNodeOfFrame(volumeNode, frame)
-        checkVolume(source)
+        checkVolume(source, pictures)
         key = re.sub(r"[^A-Za-z0-9]", "", volumeNode.GetID()) + ("" if frame is None else f"f{frame}")
         place = None if matrix is None else tuple(matrix.ravel())
         digest = hashlib.sha256(repr((fingerprint(source), place)).encode()).hexdigest()[:16]
@@ -161,7 +179,7 @@ class ExportCache:
         self.folder.mkdir(parents=True, exist_ok=True)
         for old in self.folder.glob(f"{key}-*.nrrd"):
             self._remove(old)
-        return path, VolumeExport(source, path, matrix)
+        return path, VolumeExport(source, path, matrix, pictures)
 
     def clear(self) -> None:
         """Remove all files, for example when the scene was closed."""

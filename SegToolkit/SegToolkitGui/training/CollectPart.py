@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Generator
 from pathlib import Path
 
 import qt
@@ -13,11 +14,11 @@ from SegToolkitGui.DatasetFolder import isDataset, namesIn
 from SegToolkitGui.Errors import UserError
 from SegToolkitGui.Part import Part
 from SegToolkitGui.Paths import absolute
+from SegToolkitGui.TimedTask import TimedTask
 from SegToolkitGui.training import SceneCollect
 from SegToolkitGui.training.Texts import progressText
 
 MODALITIES = ("MR", "CT")
-PAUSE_MS = 0  # between two pieces of the collection; the pieces themselves are short
 
 
 class CollectPart(Part):
@@ -28,15 +29,11 @@ class CollectPart(Part):
         ui = self.ui
         self.busy = False
         self.message = ""
-        self._task = None
+        self._task: TimedTask | None = None
         self._files: Path | None = None
         self._number = 0
         self._notes: list[str] = []
         self._progress: dict = {}
-        self._timer = qt.QTimer()
-        self._timer.setSingleShot(True)
-        self._timer.setInterval(PAUSE_MS)
-        self._timer.connect("timeout()", self._turn)
         ui.collectModalityCombo.addItems(list(MODALITIES))
         ui.collectVolumesSelector.connect("checkedNodesChanged()", self.onVolumes)
         ui.collectSegmentationsSelector.connect("checkedNodesChanged()", self.onSegmentations)
@@ -204,39 +201,33 @@ class CollectPart(Part):
             onNote=self._notes.append,
             taken=namesIn(self.folder),
         )
-        self._task = self._collect(generator, body)
-        self._timer.start()
+        failed = _("Collecting failed unexpectedly ({kind}: {error}).")
+        self._task = TimedTask(self._collect(generator, body), self._onWritten, failed)
+        self._task.start()
         self.panel.changed()
 
-    def _collect(self, generator, body: dict):
-        items = yield from generator
+    def _collect(self, generator: Generator, body: dict) -> Generator:
+        items = yield from self._told(generator)
         self.panel.session.slow.ask(
             "collect", "dataset_add", {**body, "items": items}, self._onEvent, self._onAdded
         )
 
-    def _turn(self) -> None:
-        if self._task is None:
-            return
-        try:
-            phase, step, total = next(self._task)
-        except StopIteration:
-            self._task = None  # the worker goes on
-        except UserError as error:
+    def _told(self, generator: Generator) -> Generator:
+        """The same work, and what it returns; the bar shows each piece."""
+        with contextlib.closing(generator):
+            while True:
+                try:
+                    phase, step, total = next(generator)
+                except StopIteration as end:
+                    return end.value
+                self._progress = {"phase": phase, "step": step, "total": total}
+                self.panel.changed()
+                yield
+
+    def _onWritten(self, error: UserError | None) -> None:
+        self._task = None  # without an error the worker goes on
+        if error is not None:
             self._end(error)
-        except OSError as error:
-            self._end(
-                UserError(
-                    "disk",
-                    _("The files for the data set cannot be written: {reason}.").format(
-                        reason=error.strerror or error
-                    ),
-                    _("Make room on that disk, or choose another temporary folder in Slicer's settings."),
-                )
-            )
-        else:
-            self._progress = {"phase": phase, "step": step, "total": total}
-            self._timer.start()
-            self.panel.changed()
 
     def _onEvent(self, event: dict) -> None:
         if event["t"] == "progress":
@@ -261,11 +252,9 @@ class CollectPart(Part):
         self.panel.data.choose(outputs["folder"])
 
     def _end(self, error: UserError | None) -> None:
-        self._timer.stop()
         task, self._task = self._task, None
         if task is not None:
-            with contextlib.suppress(ValueError):
-                task.close()
+            task.stop()
         if self._files is not None:
             Paths.removeFolder(self._files)
             self._files = None

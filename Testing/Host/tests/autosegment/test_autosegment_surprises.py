@@ -205,3 +205,16 @@ def test_the_module_can_be_reloaded_during_a_run(panel, volume):
     assert not slicer.util.getNodesByClass("vtkMRMLSegmentationNode")
     again = slicer.util.getModuleWidget("SegToolkitAutoSegment")
     panel.wait(lambda: again.logic.session.models, what="models after the reload")
+
+
+def test_a_deleted_output_does_not_lead_to_its_neighbour(panel, volume):
+    import slicer
+
+    outlines, output = (data.outline(volume)[0] for _number in range(2))
+    panel.outputSelector.setCurrentNode(output)
+    panel.settle()
+    assert panel.panel.parameters.outputSegmentation is output
+    slicer.mrmlScene.RemoveNode(output)
+    panel.settle()
+    assert outlines.GetScene() is not None
+    assert panel.panel.parameters.outputSegmentation is None

@@ -155,3 +155,10 @@ def test_an_unknown_model_is_told_in_a_sentence(panel, patient):
 
     with pytest.raises(UserError, match="model"):
         panel.logic.process(patient[0], model="no-such-model")
+
+
+def test_a_deleted_output_does_not_lead_to_its_neighbour(panel, target):
+    slicer.mrmlScene.RemoveNode(target)
+    panel.settle()
+    assert panel.panel.parameters.outputSegmentation is None
+    assert panel.outputSelector.currentNode() is None  # and not the outlines of the example
