@@ -284,11 +284,13 @@ class SegToolkitWeakSupervisionLogic(ScriptedLoadableModuleLogic):
             segmentation: segmentation node, or its MRML ID.
             slices: their numbers.
             replace: only these, from now on.
+
+        Raises UserError where there is no such slice.
         """
         from SegToolkitGui.weak import Arguments, Review
 
         node = Arguments.segmentation(segmentation)
-        chosen = [Arguments.whole(one, "slices") for one in slices]
+        chosen = Review.checkSlices([Arguments.whole(one, "slices") for one in slices], node)
         Review.setAccepted(node, chosen if replace else [*Review.accepted(node), *chosen])
 
     def collect(

@@ -13,13 +13,14 @@ from slicer.i18n import tr as _
 
 from SegToolkitGui import Paths
 from SegToolkitGui.DatasetFolder import channelsIn, isDataset, namesIn
+from SegToolkitGui.Errors import UserError
 from SegToolkitGui.run.SceneRun import SceneRun
 from SegToolkitGui.run.States import State
 from SegToolkitGui.scene import BoxExport, Geometry, NrrdFile
 from SegToolkitGui.scene.CaseNames import Names
 from SegToolkitGui.scene.LabelMapExport import LabelMapExport
 from SegToolkitGui.scene.VolumeExport import VolumeExport
-from SegToolkitGui.weak.Images import Images, sliceAxis
+from SegToolkitGui.weak.Images import Images, sliceAxis, sliceCount
 
 MODALITIES = ("MR", "CT")
 # What becomes of slices that were not accepted: taken for background, or not part of the case.
@@ -59,6 +60,10 @@ class CollectSettings:
         """Nodes without which the run makes no sense."""
         return {*self.images.ids, *([self.segmentationId] * bool(self.segmentationId))}
 
+    def acceptedThere(self) -> list[int]:
+        """The accepted slices that the first image has; it may have been exchanged since."""
+        return [one for one in self.accepted if one < sliceCount(self.images.node())]
+
     def problem(self) -> str:
         """Why this cannot be collected, in a sentence for the person; "" if it can."""
         problem = self.images.problem()
@@ -73,7 +78,7 @@ class CollectSettings:
         if self.segmentationId:
             if slicer.mrmlScene.GetNodeByID(self.segmentationId) is None:
                 return _("The segmentation is no longer in the scene.")
-            if not self.accepted:
+            if not self.acceptedThere():
                 return _("Accept slices first.")
             if self.others not in OTHERS:
                 return _("Slices that were not accepted can be taken as {choices}; not {value!r}.").format(
@@ -100,6 +105,7 @@ class CollectRun(SceneRun):
         super().__init__(session, settings)
         self.cases: list[str] = []
         self.notes: list[str] = []
+        self._masked = False  # whether an accepted slice has a mask
 
     def _work(self):
         settings = self.settings
@@ -107,11 +113,17 @@ class CollectRun(SceneRun):
         try:
             parts = [None]
             if settings.segmentationId and settings.others == "left":
-                parts = neighbours(settings.accepted)
+                parts = neighbours(settings.acceptedThere())
             names = Names(settings.keepNames, namesIn(settings.folder))
             items = []
             for number, part in enumerate(parts):
                 items.append((yield from self._item(names, folder / str(number), part)))
+            if settings.segmentationId and not self._masked:
+                raise UserError(
+                    "no-mask",
+                    _("There is no mask in the slices that were accepted."),
+                    _("Accept slices with a mask, or make the mask again."),
+                )
             self._enter(State.RUNNING)
             append = isDataset(settings.folder)
             body: dict[str, Any] = {"folder": settings.folder, "append": append, "items": items}
@@ -164,8 +176,10 @@ class CollectRun(SceneRun):
         labels = np.empty(reader.size[::-1], np.uint8)
         for _done in reader.readInto(labels.reshape(-1)):
             yield
-        wrong = [one for one in range(labels.shape[2 - axis]) if one not in set(self.settings.accepted)]
+        accepted = set(self.settings.accepted)
+        wrong = [one for one in range(labels.shape[2 - axis]) if one not in accepted]
         np.moveaxis(labels, 2 - axis, 0)[wrong] = 0
+        self._masked = self._masked or bool(labels.any())
         if part is not None:
             labels = np.ascontiguousarray(BoxExport.partOf(labels, axis, *part))
             world = BoxExport.placeOf(world, axis, part[0])

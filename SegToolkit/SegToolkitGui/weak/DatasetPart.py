@@ -78,7 +78,7 @@ class DatasetPart(Part):
         ui.datasetLabel.setText(self._text(appending, reason))
 
     def _text(self, appending: bool, reason: str) -> str:
-        if self.facts:
+        if self.facts and appending:
             images, tagged = self.facts.get("images", 0), self.facts.get("tagged", 0)
             text = _("Patients in the data set: {images}; with tags: {tagged}.")
             wrong = [one for one in self.facts.get("problems", []) if one["severity"] == "error"]

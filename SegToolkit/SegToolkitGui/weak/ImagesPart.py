@@ -6,6 +6,7 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
+from SegToolkitGui import NodeChoice
 from SegToolkitGui.Part import Part
 from SegToolkitGui.scene.NodeWatch import NodeWatch
 from SegToolkitGui.weak.Images import FEWEST, MOST, ImageRows, Images, sizeText
@@ -153,19 +154,12 @@ class ImagesPart(Part):
         """Another volume, or the one that was chosen is being deleted."""
         if not self._free():
             return
-        before = self.volumes()[number]
-        ids = [one.GetID() if one is not None else "" for one in (before, node)]
-        # A selector whose node is deleted goes on to its neighbour, which nobody chose, while the node is
-        # still in the scene: what happened is known a moment later.
-        qt.QTimer.singleShot(0, lambda: self._take(number, *ids))
+        NodeChoice.settled(self.volumes()[number], node, lambda chosen: self._take(number, chosen))
 
-    def _take(self, number: int, beforeId: str, nodeId: str) -> None:
+    def _take(self, number: int, node) -> None:
         """Take a row's volume; where it has no name yet, the volume's last word is a fair guess."""
         if self.panel.parameters is None or number >= len(self.names()):
             return
-        scene = slicer.mrmlScene
-        deleted = bool(beforeId) and scene.GetNodeByID(beforeId) is None
-        node = scene.GetNodeByID(nodeId) if nodeId and not deleted else None
         names, volumes = self.names(), self.volumes()
         volumes[number] = node
         if node is not None and not names[number]:

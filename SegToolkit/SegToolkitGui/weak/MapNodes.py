@@ -14,6 +14,7 @@ import slicer
 from slicer.i18n import tr as _
 
 from SegToolkitGui.scene import Placement, TableNodes
+from SegToolkitGui.weak import MapSources
 from SegToolkitGui.weak.Images import FUSED
 from SegToolkitGui.weak.SliceTable import SliceFacts
 
@@ -33,8 +34,15 @@ def newRun() -> str:
     return uuid.uuid4().hex
 
 
-def mark(node: Any, volumeNode: Any, run: str, name: str = "", threshold: float = DEFAULT) -> None:
-    """Say of a node which run's it is, and of a map which one."""
+def mark(
+    node: Any,
+    volumeNode: Any,
+    run: str,
+    name: str = "",
+    threshold: float = DEFAULT,
+    sources: Mapping[str, str] | None = None,
+) -> None:
+    """Say of a node which run's it is, and of a map which one and what it was made of (see MapSources)."""
     with slicer.util.NodeModify(node):
         node.SetAttribute(RUN, run)
         node.SetNodeReferenceID(VOLUME_ROLE, volumeNode.GetID())
@@ -42,6 +50,7 @@ def mark(node: Any, volumeNode: Any, run: str, name: str = "", threshold: float 
             node.SetAttribute(NAME, name)
             node.SetAttribute(THRESHOLD, repr(float(threshold)))
             node.SetAttribute(MODEL_THRESHOLD, repr(float(threshold)))
+            MapSources.keep(node, sources or {})
 
 
 def lastRun(volumeNode: Any) -> str:
@@ -62,7 +71,7 @@ def mapsOf(volumeNode: Any) -> dict[str, Any]:
     found = {
         node.GetAttribute(NAME): node
         for node in slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")
-        if run and node.GetAttribute(RUN) == run and node.GetAttribute(NAME)
+        if run and node.GetAttribute(RUN) == run and node.GetAttribute(NAME) and node.GetImageData()
     }
     return dict(sorted(found.items(), key=lambda one: one[0] == FUSED))
 

@@ -9,9 +9,11 @@ from slicer.i18n import tr as _
 
 from SegToolkitGui.Part import Part
 from SegToolkitGui.scene import ColourRamps, Overlay
-from SegToolkitGui.weak import MapNodes
+from SegToolkitGui.weak import MapNodes, MapSources
 from SegToolkitGui.weak.Images import FUSED, sliceAxis
 from SegToolkitGui.weak.Preview import SlicePreview
+
+HINT = _("Maps appear over the image, with a value from 0 to 1 for each voxel.")
 
 
 class MapPart(Part):
@@ -49,6 +51,13 @@ class MapPart(Part):
         """The maps' thresholds, as they were moved."""
         return {name: MapNodes.threshold(node) for name, node in self.maps().items()}
 
+    def outdated(self) -> str:
+        """Why the maps say little of the images as they are now, in a sentence; "" if nothing is known."""
+        images = self.panel.images.images()
+        if images.problem():
+            return ""  # said where the images are chosen
+        return MapSources.outdated(self.maps().values(), images)
+
     # Life
 
     def exit(self) -> None:
@@ -80,7 +89,10 @@ class MapPart(Part):
             ui.modelThresholdButton,
         ):
             widget.setEnabled(there)
-        ui.mapsHintLabel.setVisible(not there)
+        hint = self.outdated() if there else HINT
+        ui.mapsHintLabel.setText(hint)
+        ui.mapsHintLabel.setStyleSheet("color: #c0392b;" if there else "")
+        ui.mapsHintLabel.setVisible(bool(hint))
         ui.previewCheck.setChecked(parameters.preview)
         ui.opacitySlider.setValue(parameters.opacity)
         keys = ["", *self._ramps]
@@ -98,6 +110,8 @@ class MapPart(Part):
         """Outline what is above the threshold in the slice that the view shows."""
         node, panel = self.chosen() if self.panel.parameters is not None else None, self.panel
         index = panel.tags.view.index if panel.shown else -1
+        if node is not None and not MapSources.onGridOf(node, panel.images.first()):
+            node = None  # its slices are others
         if node is None or index < 0 or not panel.parameters.preview:
             self.preview.hide()
             return

@@ -15,7 +15,7 @@ from SegToolkitGui.run.SegmentRun import SegmentRun
 from SegToolkitGui.run.States import State
 from SegToolkitGui.scene import ColourRamps, Placement
 from SegToolkitGui.scene.ValueMap import ValueMapImport
-from SegToolkitGui.weak import MapNodes
+from SegToolkitGui.weak import MapNodes, MapSources
 from SegToolkitGui.weak.Images import FUSED, Images, placeBeside
 
 
@@ -78,15 +78,24 @@ class MapsRun(ImagesRun):
         if problem:
             raise UserError("other-modalities", problem, _("Name the images as the model does."))
         paths = yield from self._exportedImages(settings.images)
+        states = yield from self._states(settings.images)
         self._enter(State.RUNNING)
         folder = session.newResultFolder()
         try:
             files = dict(zip(settings.images.names, map(str, paths), strict=True))
             outputs = yield from self._answered(self._body(files, folder))
             self._enter(State.IMPORTING)
-            yield from self._taken(outputs)
+            yield from self._taken(outputs, states)
         finally:
             Paths.removeFolder(folder)
+
+    def _states(self, images: Images):
+        """How the images are that were written just now, by the casefolded names."""
+        first, states = self._node(images.ids[0]), {}
+        for name, nodeId in zip(images.names, images.ids, strict=True):
+            states[name.casefold()] = (nodeId, MapSources.stateOf(self._node(nodeId), first))
+            yield
+        return states
 
     def _body(self, files: dict[str, str], folder: Path) -> dict[str, Any]:
         settings = self.settings
@@ -103,7 +112,7 @@ class MapsRun(ImagesRun):
             "resample": settings.resample,
         }
 
-    def _taken(self, outputs: dict[str, Any]):
+    def _taken(self, outputs: dict[str, Any], states: dict[str, tuple[str, str]]):
         """Maps and table into the scene, as one step of undo."""
         volume = self._node(self.settings.images.ids[0])
         run, made = MapNodes.newRun(), []
@@ -129,9 +138,11 @@ class MapsRun(ImagesRun):
                 self._undoStack.abandon(None)
             raise
         thresholds = {name: float(outputs["thresholds"].get(name, MapNodes.DEFAULT)) for name in names}
+        # Images that the model does not know do not count.
+        sources = dict(states[name.casefold()] for name in names if name.casefold() in states)
         # Only now: the panel finds maps by these marks, and shall not find half of them.
         for node, name in zip(made, names, strict=False):
-            MapNodes.mark(node, volume, run, name, thresholds[name])
+            MapNodes.mark(node, volume, run, name, thresholds[name], sources)
         if self._undoStack is not None:
             self._undoStack.finish(None, made)
         self.results.append(

@@ -7,7 +7,6 @@ from html import escape
 from slicer.i18n import tr as _
 
 from SegToolkitGui.ModelPartBase import ModelPartBase
-from SegToolkitGui.run import Terms
 
 
 class ModelPart(ModelPartBase):
@@ -20,8 +19,6 @@ class ModelPart(ModelPartBase):
         self._card = ""
         ui.modelCombo.connect("currentIndexChanged(int)", self.onChosen)
         ui.acceptButton.connect("clicked(bool)", panel.guarded(self.onAccept))
-        self._offer(_("Model folder..."), self.onAddFolder)
-        self._offer(_("Zip file of a model..."), self.onAddZip)
 
     def refresh(self) -> None:
         """Fill the list, show the card."""
@@ -31,15 +28,15 @@ class ModelPart(ModelPartBase):
         if shown != self._shown:
             self._shown = shown
             ui.modelCombo.clear()
-            for name, title, usable in shown:
-                ui.modelCombo.addItem((title or name) + ("" if usable else " " + _("(cannot be used)")), name)
+            for one in models:
+                ui.modelCombo.addItem(self.listed(one), one["name"])
         names = [one["name"] for one in models]
         model = self.panel.currentModel()
         ui.modelCombo.setCurrentIndex(names.index(model["name"]) if model else -1)
         ui.modelCombo.setEnabled(not busy and bool(names))
         ui.addModelButton.setEnabled(not busy and not self.panel.setup.problem())
-        title = model["title"] or model["name"] if model else ""
-        ui.modelSection.setText(_("3. Model: {title}").format(title=title) if model else _("3. Model"))
+        titled = _("3. Model: {title}").format(title=self.title(model)) if model else _("3. Model")
+        ui.modelSection.setText(titled)
         ui.modelLabel.setText(self._summary(model))
         card = model["text"].strip() if model else ""
         if card != self._card:
@@ -47,9 +44,7 @@ class ModelPart(ModelPartBase):
             # "Show details..." opens the rest.
             ui.modelCard.setCollapsibleHtml(escape(card).replace("\n", "<br>"))
         ui.modelCard.setVisible(bool(card))
-        needed = model is not None and Terms.needed(model)
-        ui.acceptButton.setVisible(needed)
-        ui.acceptButton.setEnabled(needed and not busy)
+        self._showTerms(model, busy)
 
     def _summary(self, model: dict | None) -> str:
         if model is None:
@@ -72,23 +67,3 @@ class ModelPart(ModelPartBase):
         models = self.panel.session.listedModels()
         if self._free() and 0 <= index < len(models):
             self._choose(models[index])
-
-    def onAccept(self) -> None:
-        """Read the terms and accept them."""
-        model = self.panel.currentModel()
-        if model is not None and Terms.accepted(model):
-            self.panel.session.acceptLicence(model["name"], self._onAccepted)
-
-    def _onAccepted(self, _outputs, error) -> None:
-        if error is not None:
-            self.panel.tell(error)
-        self.panel.changed()
-
-    def taken(self, outputs, error) -> None:
-        """A model was added, from here or from a training: it is the one to use."""
-        self._onAdded(outputs, error)
-
-    def _onAdded(self, outputs, error) -> None:
-        super()._onAdded(outputs, error)
-        if error is None and self.panel.parameters is not None:
-            self.panel.running.showMessage(_("Added the model {name}.").format(name=outputs["name"]))

@@ -59,7 +59,7 @@ class Panel(PanelBase):
 
     def detachParts(self) -> None:
         """The scene's nodes are about to go."""
-        for part in (self.images, self.tags, self.maps, self.train):
+        for part in (self.images, self.tags, self.maps, self.review, self.train):
             part.detach()
         self._facts = ((), {})
 

@@ -7,6 +7,7 @@ from typing import Any
 from slicer.i18n import tr as _
 
 from SegToolkitGui.Part import Part
+from SegToolkitGui.run.OutputSelector import OutputSelector
 from SegToolkitGui.weak import Structures
 from SegToolkitGui.weak.RefineRun import RefineSettings
 from SegToolkitGui.weak.SliceTags import asDict
@@ -41,7 +42,7 @@ class RefinePart(Part):
         ui.holesCheck.connect("toggled(bool)", self.onChecks)
         ui.supportedCheck.connect("toggled(bool)", self.onChecks)
         ui.smallestSpin.connect("valueChanged(double)", self.onSmallest)
-        ui.maskSelector.connect("currentNodeChanged(vtkMRMLNode*)", self.onOutput)
+        self.output = OutputSelector(panel, ui.maskSelector)
         ui.refineButton.connect("clicked(bool)", panel.guarded(self.onRefine))
 
     def settings(self) -> RefineSettings:
@@ -60,6 +61,8 @@ class RefinePart(Part):
         return RefineSettings(
             images=self.panel.images.images(),
             mapIds={name: node.GetID() for name, node in self.panel.maps.maps().items()},
+            # As they are now: sliders can be moved while the run is under way.
+            thresholds=self.panel.maps.thresholds(),
             tags=asDict(self.panel.tags.tags()),
             resample=parameters.resample,
             values=values,
@@ -125,11 +128,6 @@ class RefinePart(Part):
         """Smaller components stay, or larger ones go."""
         if self._free():
             self.panel.parameters.smallest = float(value)
-
-    def onOutput(self, node) -> None:
-        """Masks go elsewhere."""
-        if self._free():
-            self.panel.parameters.outputSegmentation = node
 
     def onRefine(self) -> None:
         """Make the mask."""

@@ -11,7 +11,7 @@ from slicer.i18n import tr as _
 from SegToolkitGui import Paths
 from SegToolkitGui.run.States import State
 from SegToolkitGui.scene.ResultImport import ResultImport, refusal
-from SegToolkitGui.weak import MapNodes, Structures
+from SegToolkitGui.weak import MapNodes, MapSources, Review, Structures
 from SegToolkitGui.weak.Images import Images
 from SegToolkitGui.weak.MapsRun import ImagesRun
 
@@ -64,8 +64,14 @@ class RefineSettings:
         problem = self.images.problem() or Structures.nameProblem(self.structure)
         if problem:
             return problem
-        if any(slicer.mrmlScene.GetNodeByID(one) is None for one in self.mapIds.values()):
+        maps = [slicer.mrmlScene.GetNodeByID(one) for one in self.mapIds.values()]
+        if None in maps:
             return _("A map is no longer in the scene: make the maps again.")
+        first = self.images.node()
+        if not all(MapSources.onGridOf(node, first) for node in maps):
+            return _("{name} has other voxels than its maps: make the maps again.").format(
+                name=first.GetName()
+            )
         if self.outputMode not in OUTPUT_MODES:
             return _("There is no output mode {mode!r}; there are {modes}.").format(
                 mode=self.outputMode, modes=", ".join(OUTPUT_MODES)
@@ -102,6 +108,7 @@ class RefineRun(ImagesRun):
     """A run under way that makes a mask of maps."""
 
     verb = "refine"
+    undoneAttributes = (Review.ACCEPTED,)
 
     def _work(self):
         settings, session = self.settings, self._session
@@ -160,8 +167,10 @@ class RefineRun(ImagesRun):
         work = ResultImport(
             {**outputs, "structures": structures}, volume, choice, {name: Structures.appearance(name)}
         )
+        before = self._accepted(choice.segmentationNode, volume)
         made = yield from self._brought(work, choice)
         node = work.segmentationNode
+        notes = [*outputs.get("notes", ()), *self._unaccepted(node, volume, before)]
         self.results.append(
             RefineResult(
                 volumeId=volume.GetID(),
@@ -170,8 +179,24 @@ class RefineRun(ImagesRun):
                 before=int(outputs["voxels"]["before"]),
                 after=after,
                 slices=list(outputs["slices"]),
-                notes=tuple(outputs.get("notes", ())),
+                notes=tuple(notes),
                 seconds=dict(outputs["seconds"]),
             )
         )
         self._keep(work, made)
+
+    @staticmethod
+    def _accepted(node, volume) -> dict[int, int]:
+        """What the slices hold that a person has accepted, as checksums."""
+        return Review.contents(node, volume, Review.accepted(node)) if node is not None else {}
+
+    @staticmethod
+    def _unaccepted(node, volume, before: dict[int, int]) -> list[str]:
+        """Nobody has looked yet at slices that are others now; says how many were accepted before."""
+        now = Review.contents(node, volume, before) if before and node is not None else before
+        changed = {number for number, content in before.items() if now[number] != content}
+        if not changed:
+            return []
+        Review.setAccepted(node, set(Review.accepted(node)) - changed)
+        text = _("Accepted slices that have another mask now: {count}. Look at them again.")
+        return [text.format(count=len(changed))]

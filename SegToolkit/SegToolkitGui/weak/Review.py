@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import zlib
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -29,18 +30,20 @@ def setAccepted(segmentationNode: Any, slices: Iterable[int]) -> None:
     segmentationNode.SetAttribute(ACCEPTED, text or None)
 
 
-def checkSlices(slices: Iterable[int], volumeNode: Any) -> list[int]:
-    """The slices, checked.
+def checkSlices(slices: Iterable[int], segmentationNode: Any) -> list[int]:
+    """The slices, checked against the volume that the segmentation was made on, where that is known.
 
     Raises:
         UserError: "bad-slice".
     """
-    count, found = sliceCount(volumeNode), list(slices)
+    volume = segmentationNode.GetNodeReference(segmentationNode.GetReferenceImageGeometryReferenceRole())
+    found = list(slices)
+    count = sliceCount(volume) if volume is not None else max([*found, 0]) + 1
     for one in found:
-        if isinstance(one, bool) or not isinstance(one, int) or not 0 <= one < count:
+        if not 0 <= one < count:
             raise UserError(
                 "bad-slice",
-                _("There is no slice {number!r}; slices are numbered from 0 to {last}.").format(
+                _("There is no slice {number}; slices are numbered from 0 to {last}.").format(
                     number=one, last=count - 1
                 ),
             )
@@ -56,8 +59,32 @@ def stamp(segmentationNode: Any) -> tuple:
 
 def voxels(segmentationNode: Any, volumeNode: Any) -> list[int]:
     """How many voxels of any segment each slice of the volume has; of segments on the volume's own voxels."""
-    axis = sliceAxis(volumeNode)
     counts = np.zeros(sliceCount(volumeNode), dtype=int)
+    others = tuple(one for one in range(3) if one != 2 - sliceAxis(volumeNode))
+    for mask, origin in _masks(segmentationNode, volumeNode):
+        first = origin[2 - sliceAxis(volumeNode)]
+        for number, count in enumerate(mask.sum(axis=others)):
+            if 0 <= first + number < len(counts):
+                counts[first + number] += int(count)
+    return counts.tolist()
+
+
+def contents(segmentationNode: Any, volumeNode: Any, slices: Iterable[int]) -> dict[int, int]:
+    """Checksum of what all segments together hold in each of these slices."""
+    axis, found = 2 - sliceAxis(volumeNode), dict.fromkeys(slices, 0)
+    for mask, origin in _masks(segmentationNode, volumeNode):
+        planes = np.moveaxis(mask, axis, 0)
+        # Of places, not of arrays: label images of the same content may be cropped otherwise.
+        corner = [one for number, one in enumerate(origin) if number != axis]
+        for number in found:
+            if 0 <= number - origin[axis] < len(planes):
+                places = np.argwhere(planes[number - origin[axis]]) + corner
+                found[number] = zlib.crc32(places.astype(np.int64).tobytes(), found[number])
+    return found
+
+
+def _masks(segmentationNode: Any, volumeNode: Any) -> Iterator[tuple[np.ndarray, tuple[int, int, int]]]:
+    """Voxels [k, j, i] of each segment on the volume's own voxels, and where they begin (k, j, i)."""
     size = Geometry.dimensions(volumeNode)
     reference = Geometry.emptyImage(
         Geometry.ijkToLocal(volumeNode), [value for count in size for value in (0, count - 1)]
@@ -68,11 +95,4 @@ def voxels(segmentationNode: Any, volumeNode: Any) -> list[int]:
         image = segment.GetRepresentation(BINARY)
         if LabelLayers.isEmpty(image) or not LabelLayers.onSameLattice(image, reference):
             continue
-        mask = LabelLayers.voxels(image) == segment.GetLabelValue()
-        others = tuple(one for one in range(3) if one != 2 - axis)
-        found = mask.sum(axis=others)
-        first = image.GetExtent()[2 * axis]
-        for number, count in enumerate(found):
-            if 0 <= first + number < len(counts):
-                counts[first + number] += int(count)
-    return counts.tolist()
+        yield LabelLayers.voxels(image) == segment.GetLabelValue(), image.GetExtent()[4::-2]

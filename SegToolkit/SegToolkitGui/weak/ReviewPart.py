@@ -10,6 +10,8 @@ from slicer.i18n import tr as _
 
 from SegToolkitGui.Errors import UserError
 from SegToolkitGui.Part import Part
+from SegToolkitGui.scene import VolumeExport
+from SegToolkitGui.scene.NodeWatch import NodeWatch
 from SegToolkitGui.weak import Colours, Review
 from SegToolkitGui.weak.CollectRun import OTHERS, CollectSettings
 
@@ -26,6 +28,7 @@ class ReviewPart(Part):
         self._slices: list[int] = []
         self._rows: list[tuple] = []
         self._counted: tuple = ((), [])
+        self._watch = NodeWatch(panel.changed)
         self._folder = ""  # that masks were exported into last
         table = ui.reviewTable
         table.setColumnCount(len(TITLES))
@@ -48,6 +51,10 @@ class ReviewPart(Part):
         ):
             button.connect("clicked(bool)", panel.guarded(slot))
 
+    def detach(self) -> None:
+        """The scene goes."""
+        self._watch.follow([])
+
     # What is there
 
     def segmentation(self) -> Any:
@@ -59,7 +66,7 @@ class ReviewPart(Part):
         segmentation, volume = self.segmentation(), self.panel.tags.volume()
         if segmentation is None or volume is None:
             return []
-        key = (*Review.stamp(segmentation), volume.GetID())
+        key = (*Review.stamp(segmentation), volume.GetID(), VolumeExport.fingerprint(volume))
         if key != self._counted[0]:
             self._counted = (key, Review.voxels(segmentation, volume))
         return self._counted[1]
@@ -89,6 +96,7 @@ class ReviewPart(Part):
     def refresh(self) -> None:
         """Bring the section in line."""
         ui, segmentation = self.ui, self.segmentation()
+        self._watch.follow([segmentation])
         counts, accepted = self.counts(), Review.accepted(segmentation)
         self._slices = [n for n, count in enumerate(counts) if count or n in accepted]
         facts = self.panel.facts()
@@ -103,7 +111,7 @@ class ReviewPart(Part):
         ui.reviewLabel.setText(
             _("{done} of {count} slices with a mask are accepted.").format(done=done, count=len(self._slices))
             if self._slices
-            else _("Make a mask first: its slices are listed here.")
+            else self._nothing(segmentation)
         )
         chosen, busy = bool(self.selected()), self.panel.running.busy
         for button, tip in (
@@ -131,6 +139,14 @@ class ReviewPart(Part):
         self.panel.running.showStart(
             ui.exportMasksButton, reason, _("Ask for a folder, and write images and accepted masks into it.")
         )
+
+    def _nothing(self, segmentation) -> str:
+        """Why no slice is listed."""
+        volume = self.panel.tags.volume()
+        if segmentation is None or volume is None:
+            return _("Make a mask first: its slices are listed here.")
+        text = _("{name} has no mask on the voxels of {volume}.")
+        return text.format(name=segmentation.GetName(), volume=volume.GetName())
 
     def _exportProblem(self) -> str:
         if self.segmentation() is None:

@@ -22,11 +22,6 @@ class RunPart(RunPartBase):
     def _showButtons(self, reason: str) -> None:
         self.showStart(self.ui.applyButton, reason, _("Make a map of each modality, and the fused one."))
 
-    def onApply(self) -> None:
-        """Make the maps."""
-        if not self.busy:  # else it is a double click
-            self._start(self.panel.settings())
-
     def resultNode(self) -> Any:
         """The masks that are looked at; None if there are none."""
         return self.panel.parameters.outputSegmentation
@@ -38,8 +33,6 @@ class RunPart(RunPartBase):
         if isinstance(run, CollectRun):
             self.panel.dataset.checked = ""  # what was known of the folder is out of date
         super().onFinished(run)
-        if isinstance(run, MapsRun) and run.settings.acceptLicence:
-            self.panel.session.askModels()
 
     def _tell(self, run) -> None:
         if self.panel.parameters is None:

@@ -20,7 +20,3 @@ class WeakSession(ModelSession):
     def listedModels(self) -> list[dict]:
         """Models to show: those with modalities, and folders that nobody can read, with the reason."""
         return [one for one in self.models if one.get("modalities") or not one["method"]]
-
-    def usableModels(self) -> list[dict]:
-        """Models that can be chosen."""
-        return [one for one in self.listedModels() if one["usable"]]

@@ -6,6 +6,7 @@ saved with it and can be looked at in the module Tables.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 
 import slicer
@@ -22,6 +23,7 @@ COLUMNS = ("slice", "visible")
 VOLUME_ROLE = "SegToolkit.TaggedVolume"
 AXIS = "SegToolkit.TaggedAxis"
 TEXTS: dict[Tag, str] = {True: "1", False: "0", None: ""}
+NUMBER = re.compile(r"[0-9]+(\.0*)?")  # columns of whole numbers may come back as others
 STEPS = 50  # of undo
 
 
@@ -41,13 +43,13 @@ def read(volumeNode) -> list[Tag]:
     if node is None or node.GetAttribute(AXIS) != str(sliceAxis(volumeNode)):
         return tags
     table = node.GetTable()
-    columns = [table.GetColumnByName(name) for name in COLUMNS]
+    columns = [table.GetColumnByName(name) if table is not None else None for name in COLUMNS]
     if None in columns:  # somebody changed the table by hand
         return tags
     for row in range(table.GetNumberOfRows()):
         number, tag = (str(column.GetValue(row)).strip() for column in columns)
-        if number.isdigit() and int(number) < count:
-            tags[int(number)] = _tagOf(tag)
+        if NUMBER.fullmatch(number) and float(number) < count:
+            tags[int(float(number))] = _tagOf(tag)
     return tags
 
 

@@ -11,7 +11,8 @@ from slicer.i18n import tr as _
 from SegToolkitGui.Errors import UserError
 from SegToolkitGui.Part import Part
 from SegToolkitGui.scene import Geometry, ViewSlice
-from SegToolkitGui.weak import SliceTags, TagCsv
+from SegToolkitGui.scene.NodeWatch import NodeWatch
+from SegToolkitGui.weak import MapNodes, SliceTags, TagCsv
 from SegToolkitGui.weak.Images import sliceAxis, sliceCount
 from SegToolkitGui.weak.SliceTable import SliceTable
 from SegToolkitGui.weak.SliceTags import Tag
@@ -30,6 +31,7 @@ class TagPart(Part):
         self.history = panel.logic.tagHistory
         self.table = SliceTable(ui.tagTable, self.onSelected)
         self.view = ViewBinding(self.onViewMoved)
+        self._watch = NodeWatch(panel.changed)  # of tables that a script or the module Tables changes
         self._viewNames: list[str] = []
         self._shortcuts: list = []
         ui.viewCombo.connect("currentIndexChanged(int)", self.onView)
@@ -73,6 +75,7 @@ class TagPart(Part):
     def detach(self) -> None:
         """The scene goes."""
         self.view.release()
+        self._watch.follow([])
 
     def _enableKeys(self, on: bool) -> None:
         for shortcut in self._shortcuts:
@@ -94,6 +97,8 @@ class TagPart(Part):
         """Bring the section in line."""
         ui, volume = self.ui, self.volume()
         tags = self.tags()
+        tables = [SliceTags.tableOf(volume), MapNodes.tableOf(volume)] if volume is not None else []
+        self._watch.follow(tables)
         self._fillViews()
         if volume is not None and self.panel.shown:
             self.view.follow(self.panel.parameters.view, volume, sliceAxis(volume))
@@ -166,8 +171,10 @@ class TagPart(Part):
         Raises:
             UserError: there is none.
         """
-        slices = self.table.selected or ([self.view.index] if self.view.index >= 0 else [])
-        if self.volume() is None or not slices:
+        volume = self.volume()
+        count = sliceCount(volume) if volume is not None else 0  # the table may still show another volume's
+        slices = [one for one in self.table.selected or [self.view.index] if 0 <= one < count]
+        if not slices:
             raise UserError("no-slice", _("No slice is selected."), _("Select rows of the table of slices."))
         return slices
 

@@ -40,6 +40,7 @@ class TrainPart(Part):
         ui = self.ui
         self._run = None
         self._jobs = None  # the runs that are looked at
+        self._taking = False  # a model is on its way into the collection
         ui.presetCombo.addItems(list(PRESETS.values()))
         ui.presetCombo.connect("currentIndexChanged(int)", self.onPreset)
         ui.seedsSpin.connect("valueChanged(int)", self.onSeeds)
@@ -110,7 +111,7 @@ class TrainPart(Part):
             else _("No training was begun from this scene.")
         )
         model = bool(status and status.get("model"))
-        ui.useModelButton.setEnabled(model and not self.panel.running.busy)
+        ui.useModelButton.setEnabled(model and not self._taking and not self.panel.running.busy)
         ui.useModelButton.setToolTip(
             _("Take the trained model into the collection, and choose it above.")
             if model
@@ -130,11 +131,16 @@ class TrainPart(Part):
         if data.facts and not data.facts.get("tagged") and not data.facts.get("labelled"):
             return _("No patient of the data set is tagged.")
         status = self.status()
-        if self._run is not None and not self._run.over and self._run.state == "starting":
+        if self._starting:
             return _("A training is starting.")
         if status is not None and status["state"] in LIVE:
             return _("A training goes on: {name}.").format(name=status["name"])
         return ""
+
+    @property
+    def _starting(self) -> bool:
+        """Whether a training was asked for that has not begun yet."""
+        return self._run is not None and not self._run.over and self._run.state == "starting"
 
     def _text(self, status: dict | None) -> str:
         if self._run is not None and self._run.error is not None:
@@ -165,6 +171,8 @@ class TrainPart(Part):
 
     def onTrain(self) -> None:
         """Begin the training."""
+        if self._starting:
+            return  # a double click
         reason = self.reason()
         if reason:
             raise UserError("cannot-train", reason)
@@ -192,18 +200,20 @@ class TrainPart(Part):
     def onUse(self) -> None:
         """Take the model of the run."""
         status = self.status()
-        if status and status.get("model"):
+        if status and status.get("model") and not self._taking:  # else it is a double click
             self._use(str(status["model"]), False)
 
     def _use(self, path: str, replace: bool) -> None:
         def finished(outputs, error):
+            self._taking = False
             if error is not None and error.code == "model-exists" and not replace:
                 question = _("{text}\n\nReplace it?").format(text=error.text)
                 if slicer.util.confirmOkCancelDisplay(question, _("Use the model")):
                     self._use(path, True)
                 return
-            self.panel.model.taken(outputs, error)
+            self.panel.model.added(outputs, error)
 
+        self._taking = True
         self.panel.session.addModel({"path": path, "replace": replace}, finished)
 
 

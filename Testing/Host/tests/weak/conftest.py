@@ -81,3 +81,20 @@ def mapped(panel: Panel, images: dict[str, Any]) -> dict[str, Any]:
     run = panel.press(panel.applyButton)
     assert run.error is None, run.error
     return images
+
+
+@pytest.fixture
+def easy(panel: Panel, mapped: dict[str, Any]) -> dict[str, Any]:
+    """Maps of the large organ, and choices with which they become a mask of it."""
+    import SegToolkitTestData as data
+    import slicer
+
+    parameters = panel.parameters
+    parameters.smoothing, parameters.smallest, parameters.supported = "none", 0.0, False
+    for node in panel.panel.maps.maps().values():
+        values = slicer.util.arrayFromVolume(node)
+        values[:] = 0.1
+        values[data.organMask("large organ")] = 0.9
+        slicer.util.arrayFromVolumeModified(node)
+    panel.settle()
+    return mapped

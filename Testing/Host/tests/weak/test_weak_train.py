@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -135,6 +136,7 @@ def test_the_model_of_a_finished_run_is_taken(panel, training, collected, tmp_pa
     training.session.jobs.tell(run.folder, state="finished", step=100, total=100, model=str(model))
     panel.settle()
     panel.useModelButton.click()
+    panel.useModelButton.clicked.emit()  # twice: nobody is asked whether to replace what was just taken
     panel.wait(lambda: panel.session.model("trained") is not None, 120, "the model")
     panel.settle()
     assert panel.panel.modelName() == "trained"
@@ -151,6 +153,22 @@ def test_what_keeps_a_training_from_beginning_is_told(panel, training, collected
     panel.settle()
     assert panel.trainLabel.text() == "There is no room."
     assert "There is no room." in panel.resultLabel.text()
+
+
+def test_train_pressed_twice_begins_one_training(panel, training, collected):
+    panel.trainButton.click()
+    panel.trainButton.clicked.emit()
+    panel.settle()
+    assert len(training.started) == 1
+    assert not panel.panel.running.failed, panel.told()
+
+
+def test_a_data_set_that_was_deleted_is_no_longer_told_of(panel, training, collected):
+    assert "Patients in the data set: 1" in panel.datasetLabel.text()
+    shutil.rmtree(collected)
+    panel.settle()
+    assert panel.datasetLabel.text() == "A new data set will be made in this folder."
+    assert panel.trainButton.toolTip() == "Collect patients into a data set first."
 
 
 def test_the_real_module_is_found(panel):
