@@ -7,6 +7,8 @@ else
 BIN := $(VENV)/bin
 endif
 PIP := $(BIN)/python -m pip --disable-pip-version-check
+# What the program needs, and what tests, lint and docs need besides.
+CORE := $(VENV)/.core
 READY := $(VENV)/.ready
 
 .PHONY: demo test test-fast test-lib test-host lint format bench screenshots docs clean help
@@ -22,10 +24,14 @@ NNUNET := nnunetv2 dynamic-network-architectures batchgenerators batchgenerators
 TORCH_VERSION := $(BIN)/python -c "from importlib.metadata import version; print(version('torch'))"
 
 # torch comes first: with it in place, nothing that follows can bring another build along.
-$(READY): pyproject.toml constraints.txt
+$(CORE): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "SegToolkit needs Python 3.10 or newer, this is " + sys.version.split()[0])'
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) install --quiet -c constraints.txt $(TORCH_INDEX) torch
+	$(PIP) install --quiet -c constraints.txt -e .
+	touch $@
+
+$(READY): $(CORE)
 	$(PIP) install --quiet -c constraints.txt -e '.[test,lint,docs]'
 	$(TORCH_VERSION) > $(VENV)/torch-version
 	$(PIP) install --quiet -c constraints.txt --no-deps $(NNUNET)
@@ -34,7 +40,7 @@ $(READY): pyproject.toml constraints.txt
 
 DEMO_ARGUMENTS = $(if $(IMAGE),--image '$(IMAGE)') $(if $(LABEL),--label '$(LABEL)') $(if $(SLICE),--slice $(SLICE)) $(if $(MODEL),--model '$(MODEL)')
 
-demo: $(READY) ## outline one slice, get the volume: on a synthetic abdomen, or IMAGE=... LABEL=... [SLICE=...]
+demo: $(CORE) ## outline one slice, get the volume: on a synthetic abdomen, or IMAGE=... LABEL=... [SLICE=...]
 	$(BIN)/segtoolkit demo --out demo --accept-licence $(DEMO_ARGUMENTS)
 
 # Library and application apart: Qt and the scene live in the second process only. Both at once, one thread each.
@@ -42,10 +48,10 @@ test: $(READY) ## every test
 	OMP_NUM_THREADS=1 $(MAKE) --jobs=2 --keep-going $(if $(filter output-sync,$(.FEATURES)),--output-sync=target) test-lib test-host
 
 test-lib: $(READY) ## the library, the commands, the extension's build
-	$(BIN)/python -m pytest Testing/Lib Testing/CMake
+	$(BIN)/python -m pytest --durations=15 Testing/Lib Testing/CMake
 
 test-host: $(READY) ## the Slicer modules in the stand-in application
-	QT_QPA_PLATFORM=offscreen $(BIN)/python -m pytest Testing/Host
+	QT_QPA_PLATFORM=offscreen $(BIN)/python -m pytest --durations=15 Testing/Host
 
 test-fast: $(READY) ## the tests that take under a minute
 	$(BIN)/python -m pytest Testing/Lib Testing/CMake -m 'not slow'
@@ -66,6 +72,7 @@ bench: $(READY) ## our inference against the authors' procedure, and how long th
 	$(BIN)/python Testing/bench_training.py --out bench
 	$(BIN)/python Testing/bench_cssn.py --out bench
 	$(BIN)/python Testing/bench_cooperative.py --out bench
+	$(BIN)/python Testing/bench_contrastive.py --out bench
 	$(BIN)/python Testing/bench_jobs.py
 	$(BIN)/python Testing/Host/bench_training_panel.py
 	$(BIN)/python Testing/Host/bench_weak_preview.py --out bench

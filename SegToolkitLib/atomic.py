@@ -14,17 +14,19 @@ from SegToolkitLib.errors import SegToolkitError
 
 
 @contextmanager
-def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
+def replacing(path: str | os.PathLike[str], suffix: str | None = None) -> Iterator[Path]:
     """Give a temporary path beside ``path``; what is written there replaces ``path`` at the end.
 
     The temporary name keeps every suffix of the target (``.nii.gz``), because writers choose their
-    format by it. If the block raises, the temporary file is removed and ``path`` stays as it was.
+    format by it; or it ends in ``suffix`` alone, for writers that the rest of a name leads astray. If the
+    block raises, the temporary file is removed and ``path`` stays as it was.
 
     Raises:
         SegToolkitError: the folder cannot be made or written, or the disk is full.
     """
     target = Path(path)
-    temporary = target.with_name(f".{uuid.uuid4().hex[:8]}.{target.name}")
+    ending = f".{target.name}" if suffix is None else suffix
+    temporary = target.with_name(f".{uuid.uuid4().hex[:8]}{ending}")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         yield temporary

@@ -28,6 +28,8 @@ class Shard:
             number, count = (int(part) for part in text.split("/"))
         except ValueError as error:
             raise ArgumentTypeError(f"{text!r} is not of the form NUMBER/COUNT, such as 0/4") from error
+        if count < 1:
+            raise ArgumentTypeError(f"{text!r}: there must be one part or more, such as 0/4")
         if not 0 <= number < count:
             raise ArgumentTypeError(f"{text!r}: the parts of {count} are 0/{count} to {count - 1}/{count}")
         return cls(number, count)

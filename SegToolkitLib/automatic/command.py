@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from argparse import ArgumentParser, Namespace
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 from SegToolkitLib.automatic.inputs import (
@@ -94,6 +94,7 @@ def run(
     options: Namespace,
     reporter: Reporter,
     ask: Callable[[str], bool] | None = None,
+    others: Collection[str] | None = None,
 ) -> dict[str, object]:
     """Segment as the options say.
 
@@ -103,6 +104,7 @@ def run(
         options: of :func:`add_arguments`, with ``model``, ``accept_licence``, ``device`` and ``precision``.
         reporter: hears of progress.
         ask: shows the terms of a model and returns whether the person accepts them.
+        others: methods that have this verb, too, for the hint; None takes all to have it.
 
     Raises:
         SegToolkitError: "other-method", what is wrong with the model or the inputs, or what images failed.
@@ -114,7 +116,9 @@ def run(
         raise SegToolkitError(
             "other-method",
             f"{card.name} is a model of the method {card.method!r}, not of {name!r}.",
-            f"Run: segtoolkit segment {card.method} --model {card.name} ...",
+            f"Run: segtoolkit segment {card.method} --model {card.name} ..."
+            if others is None or card.method in others
+            else f"Choose another model; {card.method} has commands of its own (segtoolkit --help).",
         )
     described = method.describe(card)
     chosen_options = check_options(

@@ -266,11 +266,19 @@ def _write(options: Namespace, reporter: Reporter, description: Any) -> dict[str
 
 def _cases(options: Namespace) -> list[NewCase]:
     from SegToolkitLib.dataset.dataset import Dataset
-    from SegToolkitLib.dataset.new_cases import Structure, case_from_files, case_id, cases_of
+    from SegToolkitLib.dataset.new_cases import (
+        Structure,
+        case_from_files,
+        case_id,
+        cases_of,
+        without_channel,
+    )
 
     found = [] if options.source is None else list(cases_of(Dataset.open(options.source, options.data)))
     for item in options.items or ():
-        name = item.name or case_id(item.image.name.removesuffix(".gz").rpartition(".")[0] or item.image.name)
+        base = item.image.name.removesuffix(".gz").rpartition(".")[0] or item.image.name
+        taken = [case.id for case in found]
+        name = item.name or without_channel(case_id(base), item.channels, taken)
         structures = {value: Structure(name=text) for value, text in item.structures.items()}
         case = case_from_files(name, item.image, item.label, structures, item.patient)
         found.append(replace(case, channels=item.channels))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from argparse import ArgumentParser, ArgumentTypeError
 from collections.abc import Callable
+from pathlib import Path
 
 
 def add_device(parser: ArgumentParser) -> None:
@@ -23,6 +24,17 @@ def add_model(parser: ArgumentParser) -> None:
     parser.add_argument("--model", required=True, help="name of a model in the store, or its folder")
     parser.add_argument(
         "--accept-licence", action="store_true", help="accept the model's licence (asked once for each model)"
+    )
+
+
+def add_tested_cases(parser: ArgumentParser, dataset: str) -> None:
+    """--dataset, --data and --cases, of a command that tests; ``dataset`` is the help of the first."""
+    parser.add_argument("--dataset", required=True, metavar="DESCRIPTION", help=dataset)
+    parser.add_argument("--data", type=Path, metavar="FOLDER", help="folder of its images, if elsewhere")
+    parser.add_argument(
+        "--cases",
+        default="held-out",
+        help="held-out (by the model's training; all of a data set it never saw), test, or ids such as 12,17",
     )
 
 

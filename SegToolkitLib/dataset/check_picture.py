@@ -37,7 +37,7 @@ def check_picture(dataset: Dataset, path: Path, most: int = 30) -> None:
         sheet.paste(_tile(*dataset.read(case)), corner)
         draw.text((corner[0] + 4, corner[1] + 2), case.id, fill=(255, 255, 255))
     with replacing(path) as temporary:
-        sheet.save(temporary)
+        sheet.save(temporary, format="PNG")
 
 
 def overlay(image: NDArray[Any], label: NDArray[Any] | None) -> NDArray[np.uint8]:

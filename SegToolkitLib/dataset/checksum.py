@@ -6,6 +6,8 @@ import hashlib
 from pathlib import Path
 from typing import BinaryIO
 
+from SegToolkitLib.errors import SegToolkitError
+
 BLOCK_BYTES = 1 << 20
 
 
@@ -17,6 +19,20 @@ def sha256_of(path: Path) -> str:
     """
     with path.open("rb") as file:
         return digest_of(file)
+
+
+def told_sha256(path: Path) -> str:
+    """The same for files that a person named.
+
+    Raises:
+        SegToolkitError: "unreadable".
+    """
+    try:
+        return sha256_of(path)
+    except OSError as error:
+        raise SegToolkitError(
+            "unreadable", f"{path} could not be read: {error.strerror or error}.", "Check the path."
+        ) from error
 
 
 def digest_of(stream: BinaryIO) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -64,6 +64,26 @@ def case_id(text: str) -> str:
     """The nearest id that a case may have: "Müller CT (2)" becomes "Muller_CT_2"."""
     plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
     return re.sub(r"[^A-Za-z0-9._-]+", "_", plain)[:100].strip("._-") or "case"
+
+
+def without_channel(id: str, channels: Iterable[str], taken: Collection[str] = ()) -> str:
+    """The id of a case that is called after one of its images, without the name of that channel.
+
+    Args:
+        id: "anna_FLAIR".
+        channels: names of the case's images.
+        taken: ids that others have; where what is left is among them, the id stays as it is.
+
+    Returns:
+        "anna".
+    """
+    others = {one.casefold() for one in taken}
+    for channel in channels:
+        word = re.escape(case_id(channel))
+        rest = re.sub(rf"[._-]+{word}$|^{word}[._-]+", "", id, count=1, flags=re.IGNORECASE)
+        if rest != id and rest.casefold() not in others and CASE_ID.fullmatch(rest):
+            return rest
+    return id
 
 
 def check_id(id: str) -> None:

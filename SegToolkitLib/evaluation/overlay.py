@@ -188,3 +188,12 @@ def _grid_text(volume: Volume) -> str:
     spacing = " x ".join(f"{s:.4g}" for s in volume.spacing)
     origin = ", ".join(f"{o:.4g}" for o in volume.origin)
     return f"{i} x {j} x {k} voxels of {spacing} mm, origin {origin}"
+
+
+def telling_slices(labels: NDArray[np.integer], count: int) -> list[int]:
+    """So many slices of labels [Z, Y, X], spread over those that show something; over all if none does."""
+    filled = np.flatnonzero(labels.any(axis=(1, 2)))
+    filled = filled if len(filled) else np.arange(len(labels))
+    # Not the first and the last, where there is next to nothing to see.
+    picks = np.linspace(0, len(filled) - 1, count + 2).round().astype(int)[1:-1]
+    return sorted({int(filled[pick]) for pick in picks})

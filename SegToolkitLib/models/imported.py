@@ -53,8 +53,12 @@ def imported_card(
         source: what to call the card in a complaint.
 
     Raises:
-        SegToolkitError: "bad-model-card".
+        SegToolkitError: "bad-model-card"; "bad-labels": a structure has no name.
     """
+    if not all(label.strip() for label in labels):
+        raise SegToolkitError(
+            "bad-labels", f"{source} has a structure without a name.", "Name what the model finds."
+        )
     values = {
         "name": name,
         "title": title,

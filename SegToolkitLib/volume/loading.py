@@ -16,6 +16,7 @@ from SegToolkitLib.volume.headers import check_file
 
 # Texts in the exceptions of SimpleITK's readers, and what they mean.
 TRUNCATED_TEXTS = ("but received", "error while reading", "cannot be read", "unexpected end", "premature")
+META_SUFFIXES = (".mha", ".mhd")
 UNKNOWN_TEXTS = ("unable to determine imageio", "could not create io object")
 
 
@@ -76,6 +77,9 @@ def load(path: Path) -> sitk.Image:
     check_file(path)
     reader = sitk.ImageFileReader()
     reader.SetFileName(str(path))
+    if path.suffix.lower() in META_SUFFIXES:
+        # By itself ITK knows these in small letters alone.
+        reader.SetImageIO("MetaImageIO")
     try:
         with quiet():
             reader.ReadImageInformation()

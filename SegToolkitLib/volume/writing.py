@@ -9,6 +9,7 @@ import SimpleITK as sitk
 
 from SegToolkitLib.atomic import replacing
 from SegToolkitLib.errors import SegToolkitError
+from SegToolkitLib.volume.checks import check_finite
 from SegToolkitLib.volume.header_errors import sheared
 from SegToolkitLib.volume.headers import check_file
 from SegToolkitLib.volume.loading import quiet
@@ -34,7 +35,7 @@ def write_volume(volume: Volume, path: str | os.PathLike[str], *, compress: bool
 
     Raises:
         SegToolkitError: "unknown-suffix", "sheared-direction", "not-a-picture", "colour-volume",
-            "write-failed".
+            "not-finite" (no such file could be read again), "write-failed".
     """
     target = Path(path)
     suffix = next((s for s in (*VOLUME_SUFFIXES, *PICTURE_TYPES) if target.name.lower().endswith(s)), None)
@@ -44,12 +45,14 @@ def write_volume(volume: Volume, path: str | os.PathLike[str], *, compress: bool
             f"{target} does not say in which format to write.",
             f"End the name in one of {', '.join((*VOLUME_SUFFIXES, *PICTURE_TYPES))}.",
         )
+    _check_finite(volume, target)
     image = volume.to_sitk()
     if suffix in PICTURE_TYPES:
         image = _picture(image, target, suffix)
     elif volume.grid.sheared and suffix != ".nrrd":
         raise sheared(target)
-    with replacing(target) as temporary:
+    # ITK writes "a.nii.gz.nii.gz" as "a.nii.gz", and knows no ".NII.GZ".
+    with replacing(target, suffix) as temporary:
         try:
             with quiet():
                 sitk.WriteImage(image, str(temporary), useCompression=compress and suffix != ".nii")
@@ -59,6 +62,17 @@ def write_volume(volume: Volume, path: str | os.PathLike[str], *, compress: bool
             raise _failed(target, str(error).strip().splitlines()[-1]) from error
         except SegToolkitError as error:
             raise _failed(target, "the file came out incomplete (is the disk full?)") from error
+
+
+def _check_finite(volume: Volume, target: Path) -> None:
+    try:
+        check_finite(volume)
+    except SegToolkitError as error:
+        raise SegToolkitError(
+            error.code,
+            f"{target} was not written: {error.message}",
+            "Replace them by the value of the background; an earlier file is unchanged.",
+        ) from error
 
 
 def _picture(image: sitk.Image, target: Path, suffix: str) -> sitk.Image:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -11,14 +12,17 @@ from pydantic import Field, model_validator
 from SegToolkitLib.dataset.checks import Problem, check
 from SegToolkitLib.dataset.dataset import Dataset, case_key
 from SegToolkitLib.dataset.description import DatasetDescription
-from SegToolkitLib.dataset.new_cases import NewCase, Structure, case_id
+from SegToolkitLib.dataset.new_cases import NewCase, Structure, case_id, without_channel
 from SegToolkitLib.dataset.nnunet_write import add_cases
-from SegToolkitLib.dataset.slice_tags import tagged_cases
+from SegToolkitLib.dataset.slice_tags import TAGS_FILE, tagged_cases
+from SegToolkitLib.dataset.unfinished import unfinished_cases
 from SegToolkitLib.errors import SegToolkitError
 from SegToolkitLib.events import Reporter
 from SegToolkitLib.settings import Settings
 from SegToolkitLib.validation import validated
 
+# How many names of cases a person is shown.
+SHOWN = 5
 Name = Annotated[str, Field(min_length=1, max_length=64)]
 File = Annotated[str, Field(min_length=1)]
 
@@ -92,7 +96,8 @@ def dataset_check(values: Mapping[str, Any], reporter: Reporter) -> dict[str, ob
 def dataset_add(values: Mapping[str, Any], reporter: Reporter) -> dict[str, object]:
     """Answer ``dataset_add``: write volumes and label maps into a data set, all of them or none.
 
-    ``cases`` are the names the cases got: letters that a file's name cannot have are replaced.
+    ``cases`` are the names the cases got: letters that a file's name cannot have are replaced, and the name
+    of a channel at an end is left out where no other case has what is left ("anna_FLAIR" becomes "anna").
     """
     request = validated(_Add, values, "The request")
     folder = Path(request.folder)
@@ -117,7 +122,7 @@ def dataset_add(values: Mapping[str, Any], reporter: Reporter) -> dict[str, obje
         )
     cases = [
         NewCase(
-            case_id(item.case),
+            id,
             Path(item.image or item.images[names[0]]),
             Path(item.mask) if item.mask else None,
             item.structures if item.mask else {},
@@ -125,7 +130,7 @@ def dataset_add(values: Mapping[str, Any], reporter: Reporter) -> dict[str, obje
             {name: Path(item.images[name]) for name in names},
             item.tags,
         )
-        for item in request.items
+        for id, item in zip(_ids(request, names), request.items, strict=True)
     ]
     written = add_cases(
         folder,
@@ -136,6 +141,20 @@ def dataset_add(values: Mapping[str, Any], reporter: Reporter) -> dict[str, obje
         progress=lambda done, total: reporter.progress("writing", done, total),
     )
     return {"folder": str(folder), "cases": written}
+
+
+def _ids(request: _Add, channels: Sequence[str]) -> list[str]:
+    """Ids of the new cases, in their order."""
+    given = [case_id(item.case) for item in request.items]
+    taken = set(given)
+    if request.append and channels:
+        with suppress(SegToolkitError):  # add_cases says what is wrong with the data set
+            taken.update(Dataset.open(request.folder).ids)
+    ids = []
+    for id in given:
+        ids.append(without_channel(id, channels, taken))
+        taken.add(ids[-1])
+    return ids
 
 
 def _channels(items: Sequence[_Item]) -> list[str]:
@@ -163,7 +182,16 @@ def _tagged(dataset: Dataset, problems: list[Problem]) -> int:
     except SegToolkitError as error:
         problems.append(Problem("", error.code, error.message, "error"))
         return 0
-    return len({case.id for case in dataset.cases} & (named | {case_key(name) for name in named}))
+    known = {case.id for case in dataset.cases}
+    coming = unfinished_cases(dataset.folder)
+    strange = sorted(name for name in named - coming if not {name, case_key(name)} & known)
+    if strange:
+        more = f" and {len(strange) - SHOWN} more" if len(strange) > SHOWN else ""
+        told = (
+            f"{TAGS_FILE} has tags of {', '.join(strange[:SHOWN])}{more}, but the data set has no such case."
+        )
+        problems.append(Problem("", "bad-tags", told, "error"))
+    return len(known & (named | {case_key(name) for name in named}))
 
 
 def _folds(dataset: Dataset) -> int:

@@ -75,7 +75,10 @@ def module_name(file: str) -> str:
 
 
 def imports(file: Path, name: str, top_level_only: bool = False) -> set[str]:
-    """Modules that a file names in its imports; relative ones in full."""
+    """Modules that a file names in its imports; relative ones in full.
+
+    Those at the top level are what importing the file imports: with them come the names that are taken.
+    """
     tree = ast.parse(file.read_text(encoding="utf-8"))
     package = name if file.name == "__init__.py" else name.rpartition(".")[0]
     found: set[str] = set()
@@ -84,7 +87,10 @@ def imports(file: Path, name: str, top_level_only: bool = False) -> set[str]:
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             base = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
-            found.add(".".join([*base, *([node.module] if node.module else [])]))
+            whole = ".".join([*base, *([node.module] if node.module else [])])
+            found.add(whole)
+            if top_level_only:  # what is imported from a package may be a module of it
+                found |= {f"{whole}.{one.name}" for one in node.names}
     return found
 
 

@@ -241,6 +241,10 @@ def test_a_model_of_another_method_is_refused_with_the_right_command(place: Path
         command.run("cssn", brightness, options, Ear())
     assert error.value.code == "other-method"
     assert "segtoolkit segment brightness --model brightness" in error.value.hint
+    # A method that has no such command is not sent there.
+    with pytest.raises(SegToolkitError) as error:
+        command.run("cssn", brightness, options, Ear(), others=["cssn", "alpnet"])
+    assert "segtoolkit segment" not in error.value.hint
 
 
 @pytest.mark.parametrize(

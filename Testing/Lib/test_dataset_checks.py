@@ -173,6 +173,7 @@ def test_the_command_line_makes_extends_checks_and_splits(
     checked = run("check", folder, "--strict", "--csv", tmp_path / "p.csv", "--picture", tmp_path / "p.png")
     assert checked["outputs"]["problems"] == []
     assert (tmp_path / "p.png").stat().st_size > 0
+    assert run("check", folder, "--picture", tmp_path, code=1)["code"] == "write-failed"
     label_of(folder, "scan_2").unlink()
     assert run("check", folder)["outputs"]["errors"] == 1
     assert run("check", folder, "--strict", code=1)["code"] == "dataset-errors"

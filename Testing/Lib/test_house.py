@@ -99,6 +99,7 @@ def test_the_worker_and_the_command_line_know_the_methods_by_the_registry_alone(
         "SegToolkitLib.methods.nnunet.automatic",
         "SegToolkitLib.methods.nnunet.commands",
         "SegToolkitLib.methods.nnunet.service",
+        "SegToolkitLib.methods.nnunet.training",
         "SegToolkitLib.methods.pdcr_uafr.automatic",
         "SegToolkitLib.methods.pdcr_uafr.commands",
         "SegToolkitLib.methods.pdcr_uafr.service",

@@ -50,7 +50,10 @@ def test_a_method_plugs_in_by_its_folder_and_telling_of_it_imports_no_torch() ->
         " print(json.dumps([names, 'torch' in sys.modules]))"
     )
     done = subprocess.run([sys.executable, "-c", code], env=ENVIRONMENT, capture_output=True, check=True)
-    assert json.loads(done.stdout) == [["alpnet", "cmer", "cooperative", "cssn", "pdcr_uafr", "toy"], False]
+    assert json.loads(done.stdout) == [
+        ["alpnet", "cmer", "cooperative", "cssn", "nnunet", "pdcr_uafr", "toy"],
+        False,
+    ]
 
 
 def test_settings_are_checked_field_by_field() -> None:

@@ -102,3 +102,36 @@ def test_sheared_volume_survives_nrrd_and_is_refused_elsewhere(tmp_path):
         with pytest.raises(SegToolkitError, match=name) as caught:
             write_volume(volume, tmp_path / name)
         assert caught.value.code == "sheared-direction"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "a.nii.gz.nii.gz",
+        "a.nii.nii.gz",
+        "a.hdr.nii.gz",
+        "a.nii.gz.nii",
+        "a.NII.GZ",
+        "a.MHA",
+        "a b.nii.gz.nrrd",
+    ],
+)
+def test_any_name_with_a_usual_suffix_can_be_written(tmp_path, name):
+    volume = oblique("int16")
+    write_volume(volume, tmp_path / name)
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+    assert read_volume(tmp_path / name).same_grid(volume)
+
+
+@pytest.mark.parametrize("suffix", FORMATS)
+def test_voxels_that_are_no_numbers_are_told_and_not_written(tmp_path, suffix):
+    volume = oblique("float32")
+    write_volume(volume, tmp_path / f"a{suffix}")
+    before = (tmp_path / f"a{suffix}").read_bytes()
+    volume.voxels[0, 0, 0] = np.nan
+    with pytest.raises(SegToolkitError, match=r"a\.\w+.* 1 NaN and 0 infinite") as caught:
+        write_volume(volume, tmp_path / f"a{suffix}")
+    assert caught.value.code == "not-finite"
+    assert "disk" not in str(caught.value)
+    assert (tmp_path / f"a{suffix}").read_bytes() == before
+    assert len(list(tmp_path.iterdir())) == 1

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from SegToolkitLib.evaluation.overlay import overlay_picture
+from SegToolkitLib.evaluation.overlay import overlay_picture, telling_slices
 from SegToolkitLib.methods.cssn.data import fitted_image
 from SegToolkitLib.methods.cssn.scans import Scan
 from SegToolkitLib.methods.cssn.settings import CssnSettings
@@ -108,17 +108,9 @@ def examples_picture(example: Example, organs: Mapping[int, str], path: Path) ->
         image.with_voxels(example.found),
         path,
         truth=image.with_voxels(example.truth),
-        slices=_slices(example.truth),
+        slices=telling_slices(example.truth, SHOWN_SLICES),
         columns=SHOWN_SLICES,
         names=dict(enumerate(organs.values(), start=1)),
         title=f"Case {example.id}: Dice {example.dice:.2f}",
     )
     return path
-
-
-def _slices(truth: NDArray[np.uint8]) -> list[int]:
-    filled = np.flatnonzero(truth.any(axis=(1, 2)))
-    filled = filled if len(filled) else np.arange(len(truth))
-    # Not the first and the last, where there is next to nothing to see.
-    picks = np.linspace(0, len(filled) - 1, SHOWN_SLICES + 2).round().astype(int)[1:-1]
-    return sorted({int(filled[pick]) for pick in picks})
