@@ -93,6 +93,20 @@ def test_a_training_learns_the_tags_and_makes_a_model(dataset: Dataset, tmp_path
             assert torch.equal(kept, weights(tmp_path / "run", 40)[key])
 
 
+def test_where_nobody_can_be_spared_the_training_cases_choose(dataset: Dataset, tmp_path: Path) -> None:
+    choose = ("data.fold=null", "selection.by=dsc", "validate_every=2", "maps.scale=slice")
+    card = read_card(trained(dataset, tmp_path / "run", tiny(*choose, "selection.cases=training")))
+    validations = RunFolder(tmp_path / "run").events("validation")
+    assert [event["step"] for event in validations] == [2, 4]
+    assert card.metrics["cases"] == {"train": 4, "held_out": 0}
+    assert set(card.metrics["kept"]) == set(NAMES)
+    assert "Thresholds were chosen by the DSC of training cases." in card.limits
+    # Nobody is held out and nobody chooses: there is nothing to tell good weights and thresholds by.
+    card = read_card(trained(dataset, tmp_path / "without", tiny(*choose)))
+    assert RunFolder(tmp_path / "without").events("validation") == []
+    assert "None of the held-out cases has a mask" in card.limits
+
+
 @pytest.mark.parametrize("seeds", [1, 2])
 def test_a_resumed_run_is_the_run_that_was_not_stopped(seeds: int, dataset: Dataset, tmp_path: Path) -> None:
     settings = tiny(f"seeds={seeds}", f"optimiser.epochs={4 // seeds}", "validate_every=1")

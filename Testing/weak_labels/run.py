@@ -2,13 +2,12 @@
 
     python Testing/weak_labels/run.py --data FOLDER_OF_DATA_SETS --out runs/weak_labels
 
-Every patient is the test once, and nothing else: of the others one validates (its mask chooses weights,
-thresholds, and which map is taken: a modality's or the fused one) and the rest train. With brats2015 that is
-2 + 1 + 1. ms_lesion has two patients: one trains, with the last weights kept and all else chosen on that same
-patient, and the other is the test. Tags are those of the masks. Maps are refined and learnt by the second
-stage twice: those of the corrected loss, and those of the training that did best on the patient who chooses.
-The second stage learns the refined maps of the patients that are not the test, which choose its weights and
-threshold as well. What is finished is not done again: stop the command and give it once more as you like.
+Every patient is the test once, and nothing else: the others train, three of brats2015 and one of ms_lesion.
+None can be spared for validation, so the masks of the training patients, which no loss of tags sees, choose
+weights, thresholds, and which map is taken: a modality's or the fused one. Tags are those of the masks. Maps
+are refined and learnt by the second stage twice: those of the corrected loss, and those of the training that
+did best on the training patients. The second stage learns the refined maps of these, which choose its weights
+and threshold as well. What is finished is not done again: stop the command and give it once more as you like.
 """
 
 from __future__ import annotations
@@ -31,9 +30,7 @@ from SegToolkitLib.methods.cmer.cases import object_values
 from SegToolkitLib.methods.cmer.plan import FUSED
 from SegToolkitLib.methods.cmer.refine import refine
 from SegToolkitLib.methods.cmer.refine_settings import RefineSettings
-from SegToolkitLib.methods.cmer.scoring import THRESHOLDS
 from SegToolkitLib.methods.cmer.segment import CmerMapper, MapResult, load
-from SegToolkitLib.models.card import read_card, write_card
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent))
@@ -83,7 +80,7 @@ class Piece:
         return found
 
     def best(self) -> str:
-        """The arm that did best on the patient who chooses."""
+        """The arm that did best on the training patients."""
         found = {arm: one["choosing"] for arm, one in self.scores().items() if arm in self.plan["arms"]}
         return max(found, key=lambda arm: found[arm])
 
@@ -108,10 +105,8 @@ class Piece:
 
     @property
     def others(self) -> list[str]:
-        """Patients that are not the test; the first of them validates, if there are several."""
-        ids = self.dataset.ids
-        at = ids.index(self.test)
-        return [*ids[at + 1 :], *ids[:at]]
+        """Patients that are not the test: they train, and choose."""
+        return [id for id in self.dataset.ids if id != self.test]
 
     def _taught_by(self, arm: str) -> str:
         """The arm whose maps a second stage learns; the arm itself where it is none."""
@@ -128,12 +123,10 @@ class Piece:
         run = self.out / name.replace(", ", "-").replace(" ", "-")
         changes: dict[str, Any] = {
             "data.modalities": self.plan["data_sets"][self.name]["modalities"],
-            # Patients are sorted: the fold of the first of the others.
             "data.cases": self.others,
-            "data.fold": sorted(self.others).index(self.others[0]) if len(self.others) > 1 else None,
+            "data.fold": None,
             "data.object_name": "lesion",
             "seed": self.seed,
-            "use_best": len(self.others) > 1,
             **(self.plan["masks"] if masks else {**self.plan["arms"], **self.plan["ideas"]}[arm]),
         }
         if self.steps is not None:
@@ -143,10 +136,7 @@ class Piece:
             run, "cmer", "--config", ROOT / self.plan["settings"], *words, *settings_words(changes),
             "--name", f"{self.name}-{self.test}-{run.name}-{self.seed}",
         )  # fmt: skip
-        model = run / "result" / "model"
-        if len(self.others) == 1 and taught_by == arm:
-            self._choose_on(model, self.others[0])
-        return model
+        return run / "result" / "model"
 
     @property
     def _given(self) -> list[Any]:
@@ -172,30 +162,21 @@ class Piece:
     def _refine_words(self, name: str) -> list[str]:
         return [] if name == FUSED else ["--refine-set", f"modalities={json.dumps([name])}"]
 
-    def _choose_on(self, model: Path, patient: str) -> None:
-        """Write the thresholds that are best for a patient into a card."""
-        mapper = load(model)
-        _, mask, maps = self._seen(mapper, patient)
-        best = {name: max(THRESHOLDS, key=lambda cut: dsc(one > cut, mask)) for name, one in maps.items()}
-        fused = best.pop(FUSED)
-        plan = mapper.plan.model_copy(update={"thresholds": best, "fused_threshold": fused})
-        card = read_card(model)
-        write_card(model, card.model_copy(update={"settings": plan.model_dump(mode="json")}))
-
     def _scored(self, arm: str, model: Path) -> dict[str, Any]:
         """DSC of the test patient, by map, at the model's threshold ("own") and at 0.5 ("half").
 
-        "map" is the one that did best on the patient who chooses, "choosing" its DSC there, "taken" that
+        "map" is the one that did best on the training patients, "choosing" its mean DSC there, "taken" that
         map's DSC of the test patient.
         """
         mapper = load(model)
         own = {name: mapper.plan.threshold(name) for name in mapper.plan.map_names}
-        choosing = self._by_map(mapper, self.others[0], own)
-        taken = max(choosing, key=lambda name: choosing[name]["own"])
+        of_others = [self._by_map(mapper, patient, own) for patient in self.others]
+        choosing = {name: statistics.mean(one[name]["own"] for one in of_others) for name in own}
+        taken = max(choosing, key=lambda name: choosing[name])
         refining = None
         if arm in self.plan["arms"]:
             refining = RefineSettings(modalities=None if taken == FUSED else (taken,))
-        found: dict[str, Any] = {"thresholds": own, "map": taken, "choosing": choosing[taken]["own"]}
+        found: dict[str, Any] = {"thresholds": own, "map": taken, "choosing": choosing[taken]}
         found |= self._by_map(mapper, self.test, own, refining)
         found["taken"] = found[taken]
         return found

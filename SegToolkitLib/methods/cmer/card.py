@@ -50,10 +50,11 @@ def make_card(
     plan = settings.plan.model_copy(update={"thresholds": thresholds, "seeds": seeds})
     if fused is not None:
         plan = plan.model_copy(update={"fused_threshold": fused})
+    cases = "training cases" if settings.selection.cases == "training" else "held-out cases"
     chosen = (
-        "Thresholds were chosen by the DSC of held-out cases."
+        f"Thresholds were chosen by the DSC of {cases}."
         if fused is not None
-        else "No held-out case has a mask, so thresholds are 0.5; look at the maps to choose others."
+        else f"None of the {cases} has a mask, so thresholds are 0.5; look at the maps to choose others."
     )
     return ModelCard(
         name=model_name(context.name, "cmer"),

@@ -56,7 +56,8 @@ def prepare(context: Context) -> Prepared:
             "no-cases", "None of the training cases could be read.", "The warnings before this line say why."
         )
     counts = check_usable({scan.id: scan.tags for scan in train}, settings.supervision)
-    _check_masks(settings, held_out)
+    watched = train if settings.selection.cases == "training" else held_out
+    _check_masks(settings, watched)
     sampler = Sampler(train, settings)
     context.reporter.info(
         f"{counts.visible} slices show the object, {counts.not_visible} do not, {counts.not_tagged} are not"
@@ -76,7 +77,7 @@ def prepare(context: Context) -> Prepared:
         state, begun = begin(settings, folder)
         begun.tell(licence_of(dataset.description), dataset, roles.held_out, context.reporter)
         fingerprint |= begun.kept()
-    return Prepared(CmerTask(sampler, settings, context.device, held_out, state), fingerprint)
+    return Prepared(CmerTask(sampler, settings, context.device, watched, state), fingerprint)
 
 
 def finish(context: Context, task: CmerTask) -> Path:
@@ -89,9 +90,9 @@ def finish(context: Context, task: CmerTask) -> Path:
         task.take_kept()
     seeds = task.seed_states()
     figures = None
-    if task.held_out:
+    if task.watched:
         with evaluating(task.network):
-            figures = validate(task.network, task.held_out, settings, task.device)
+            figures = validate(task.network, task.watched, settings, task.device)
         _tell(context.reporter, figures)
     card = make_card(context, dataset_of(context), figures, task.kept, max(1, len(seeds)))
     model = context.run.result / "model"
@@ -105,11 +106,12 @@ def dataset_of(context: Context) -> Dataset:
     return context.dataset
 
 
-def _check_masks(settings: CmerSettings, held_out: list[Scan]) -> None:
-    if settings.selects_by == "dsc" and held_out and not any(scan.mask is not None for scan in held_out):
+def _check_masks(settings: CmerSettings, watched: list[Scan]) -> None:
+    if settings.selects_by == "dsc" and watched and not any(scan.mask is not None for scan in watched):
+        kind = "training" if settings.selection.cases == "training" else "held-out"
         raise SegToolkitError(
             "no-masks",
-            "The best weights are to be chosen by DSC, and no held-out case has a mask.",
+            f"The best weights are to be chosen by DSC, and no {kind} case has a mask.",
             "Set selection.by=accuracy or loss, or hold out a case with a mask (data.fold).",
         )
 
@@ -118,7 +120,7 @@ def _tell(reporter: Reporter, figures: Figures) -> None:
     for modality, share in figures.blank.items():
         if share > BLANK_SHARE:
             reporter.warning(
-                f"In {share:.0%} of the held-out slices that show the object, the map of {modality} is blank:"
+                f"In {share:.0%} of the slices that show the object, the map of {modality} is blank:"
                 " its network has learnt the tags by what is absent.",
                 "Train with another seed (seeds=3 keeps the best of three), or set maps.source=difference.",
             )

@@ -179,6 +179,11 @@ class SelectionSettings(Settings):
     average: Literal["slices", "released"] = Field(
         default="slices", description="released: every batch counts alike, the small last one, too"
     )
+    cases: Literal["held_out", "training"] = Field(
+        default="held_out",
+        description="ours: training, for where no patient can be spared: weights and thresholds are chosen on"
+        " the training cases themselves (where tags teach, their masks serve for nothing else)",
+    )
 
 
 class CmerSettings(TrainingSettings):

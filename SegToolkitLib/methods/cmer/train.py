@@ -57,7 +57,7 @@ class CmerTask:
         sampler: draws the batches.
         settings: of the run.
         device: where to train.
-        held_out: scans of the validation; none does not validate.
+        watched: scans of the validation; none does not validate.
         start: weights that every seed begins with; None draws them.
 
     Attributes:
@@ -68,7 +68,7 @@ class CmerTask:
     sampler: Sampler
     settings: CmerSettings
     device: torch.device
-    held_out: Sequence[Scan] = ()
+    watched: Sequence[Scan] = ()
     start: State | None = None
     kept: dict[str, Kept] = field(default_factory=dict)
     of_seeds: dict[int, dict[str, Kept]] = field(default_factory=dict)
@@ -119,10 +119,10 @@ class CmerTask:
         return named
 
     def validate(self) -> dict[str, float]:
-        """Figures of the held-out scans, see :func:`validation.validate`; empty without any."""
-        if not self.held_out:
+        """Figures of the scans of the validation, see :func:`validation.validate`; empty without any."""
+        if not self.watched:
             return {}
-        figures = validate(self.network, self.held_out, self.settings, self.device)
+        figures = validate(self.network, self.watched, self.settings, self.device)
         self._validated_at = self._done
         for number, modality in enumerate(self.parts):
             self._keep(number, modality, figures)
@@ -135,12 +135,12 @@ class CmerTask:
         return ends_epoch or done % settings.steps_per_seed == 0
 
     def pictures(self, folder: Path, step: int) -> list[Path]:
-        """Maps of slices of the first held-out scan, always the same ones."""
-        if not self.held_out:
+        """Maps of slices of the first scan of the validation, always the same ones."""
+        if not self.watched:
             return []
         path = folder / f"{step:08d}.png"
-        title = f"Case {self.held_out[0].id} after step {step}"
-        maps_picture(self.network, self.held_out[0], self.settings, path, title, self.device)
+        title = f"Case {self.watched[0].id} after step {step}"
+        maps_picture(self.network, self.watched[0], self.settings, path, title, self.device)
         return [path]
 
     def take_kept(self) -> None:
