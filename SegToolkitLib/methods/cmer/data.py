@@ -97,10 +97,12 @@ class Scan(CachedCase):
         return made
 
     def _key(self) -> dict[str, Any]:
-        # Where no label is open, the key stays what it was before there were such labels.
+        # Where no label is open, the key stays what it was before there were such labels; so with scales.
         left_open = {} if self.ignore is None else {"ignore": self.ignore}
+        scale = {"standardise": "volume"} if self.plan.standardise == "volume" else {}
         return {
             **left_open,
+            **scale,
             "what": "cmer slices",
             "version": VERSION,
             "images": list(files_of(self.case, self.modalities).values()),

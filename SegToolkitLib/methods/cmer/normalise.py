@@ -5,14 +5,19 @@ Source: released code of WSS-CMER; the normalisation of maps is that of SEAM (Wa
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor
 
 STD_EPSILON = 1e-12
 MAP_EPSILON = 1e-8
 # Rows and columns.
 PLANE = (-2, -1)
+# Where the mean of a volume lies that is standardised as a whole, in standard deviations, and the least that
+# foreground comes to: 0 is left to what is not foreground, in the slices as they are kept and moved.
+VOLUME_MEAN, VOLUME_LEAST = 4.0, 0.01
 
 
 def full(x: Tensor) -> Tensor:
@@ -25,7 +30,8 @@ def standardised(slices: Tensor, how: str = "slice") -> Tensor:
 
     Args:
         slices: [..., Y, X]; every plane stands for itself.
-        how: "foreground" takes the pixels above the plane's least value alone, and sets the others to 0.
+        how: "foreground" takes the pixels above the plane's least value alone, and sets the others to 0;
+            "volume" is for slices of a :func:`volume_standardised`, and does the same with its scale.
 
     Returns:
         The same shape; a plane of one value is exactly 0.
@@ -33,11 +39,30 @@ def standardised(slices: Tensor, how: str = "slice") -> Tensor:
     slices = full(slices)
     if how == "foreground":
         return _foreground(slices)
+    if how == "volume":
+        return torch.where(foreground(slices), slices - VOLUME_MEAN, 0.0)
     mean = slices.mean(PLANE, keepdim=True)
     std = slices.std(PLANE, keepdim=True)
     # The mean of equal numbers is off by a rounding error, which the division would make large.
     flat = slices.amax(PLANE, keepdim=True) == slices.amin(PLANE, keepdim=True)
     return ((slices - mean) / (std + STD_EPSILON)).masked_fill(flat, 0)
+
+
+def volume_standardised(voxels: NDArray[np.float32], shown: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """The foreground with standard deviation 1 around ``VOLUME_MEAN``; 0 elsewhere.
+
+    Args:
+        voxels: of a volume, any shape.
+        shown: which of them are foreground.
+
+    Returns:
+        The same shape; foreground is ``VOLUME_LEAST`` or more, and ``VOLUME_MEAN`` where it has one value.
+    """
+    if not shown.any():
+        return np.zeros_like(voxels)
+    mean, std = voxels[shown].mean(dtype=np.float64), voxels[shown].std(dtype=np.float64)
+    scaled = (voxels - mean) / (std if std > STD_EPSILON else 1) + VOLUME_MEAN
+    return np.where(shown, np.maximum(scaled, VOLUME_LEAST), 0).astype(np.float32)
 
 
 def foreground(slices: Tensor) -> Tensor:

@@ -82,11 +82,13 @@ class InputPlan(Settings):
         description="slices are padded to squares and scaled to so many rows and columns (prostate: 256);"
         " null: as they are (BraTS: 240)",
     )
-    standardise: Literal["slice", "foreground"] = Field(
+    standardise: Literal["slice", "foreground", "volume"] = Field(
         default="slice",
         description="mean 0 and standard deviation 1 of each slice and modality, background too; foreground:"
         " of what is above the least value of the slice, and all else is 0, so that the outline of a head has"
-        " no contrast of its own (ours)",
+        " no contrast of its own; volume: of the voxels of the whole volume that are not 0 (CT: not the"
+        " least), so that a bright object does not darken the rest of its slice, which would give it away"
+        " (both ours)",
     )
     fit: Literal["pad", "crop"] = Field(
         default="pad",

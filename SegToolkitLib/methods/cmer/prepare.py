@@ -1,8 +1,8 @@
 """From registered volumes to the slices that the networks see, and the way back.
 
 Slices are those across the coarsest axis. The authors start from 8-bit pictures of slices and do not say how
-these were made; clipping to percentiles of what is not 0 is ours. As each slice is standardised later, only
-the clipping matters, not the scale.
+these were made; clipping to percentiles of what is not 0 is ours. Where each slice is standardised later,
+only the clipping matters, not the scale.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from SegToolkitLib.dataset.channels import on_one_grid
 from SegToolkitLib.errors import SegToolkitError
+from SegToolkitLib.methods.cmer.normalise import volume_standardised
 from SegToolkitLib.methods.cmer.plan import InputPlan
 from SegToolkitLib.volume import Prepared, Resample, Step, Volume, check_finite, check_label, prepare
 from SegToolkitLib.volume.slicewise import FitInPlane, SlicesLast
@@ -28,7 +29,7 @@ class Stack:
     Attributes:
         volume: of the first modality, as given.
         prepared: of the first modality; knows the way back.
-        pixels: float32 [Z, M, Y, X], 0 to 1 where the plan clips.
+        pixels: float32 [Z, M, Y, X]; 0 to 1 where the plan clips and does not standardise the volume.
         constant: slices of one value, bool [Z, M]; nothing can be seen in them.
     """
 
@@ -82,7 +83,7 @@ def stacked(volumes: Mapping[str, Volume], plan: InputPlan, *, resample: bool = 
     )
     first = next(iter(images.values()))
     steps = _steps(first, plan)
-    prepared = [prepare(_clipped(image, plan), steps) for image in images.values()]
+    prepared = [prepare(_scaled(image, plan), steps) for image in images.values()]
     pixels = np.stack([one.volume.voxels for one in prepared], axis=1).astype(np.float32, copy=False)
     constant = np.asarray(pixels.max((2, 3)) == pixels.min((2, 3)))
     return Stack(first, prepared[0], pixels, constant)
@@ -101,12 +102,16 @@ def _steps(volume: Volume, plan: InputPlan) -> list[Step]:
     return steps
 
 
-def _clipped(volume: Volume, plan: InputPlan) -> Volume:
+def _scaled(volume: Volume, plan: InputPlan) -> Volume:
     voxels = volume.voxels.astype(np.float32)
-    if plan.percentiles is None:
-        return volume.with_voxels(voxels)
-    shown = voxels[voxels != 0]
-    low, high = np.percentile(shown, plan.percentiles) if shown.size else (0.0, 0.0)
-    if high <= low:
-        return volume.with_voxels(np.zeros_like(voxels))
-    return volume.with_voxels((np.clip(voxels, low, high) - np.float32(low)) / np.float32(high - low))
+    shown = voxels != 0
+    if plan.percentiles is not None:
+        low, high = np.percentile(voxels[shown], plan.percentiles) if shown.any() else (0.0, 0.0)
+        if high <= low:
+            return volume.with_voxels(np.zeros_like(voxels))
+        voxels = (np.clip(voxels, low, high) - np.float32(low)) / np.float32(high - low)
+    if plan.standardise == "volume":
+        # In CT, 0 is water, and what is not the body has the least value.
+        least = float(volume.voxels.min())
+        voxels = volume_standardised(voxels, shown if least >= 0 else volume.voxels > least)
+    return volume.with_voxels(voxels)

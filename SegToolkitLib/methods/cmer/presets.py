@@ -24,7 +24,7 @@ PRESETS: dict[str, Preset] = {
             "A few minutes on two cores: does it run, and does it learn? Slices of 64 x 64, not for use.",
             CmerSettings(
                 network=NetworkPlan(width_factor=8, pooling="top"),
-                input=InputPlan(size=64, standardise="foreground"),
+                input=InputPlan(size=64, standardise="volume"),
                 maps=MapPlan(scale="volume"),
                 loss=LossSettings(cmer_reduction="sum"),
                 data=DataSettings(balanced=True),
@@ -44,7 +44,7 @@ PRESETS: dict[str, Preset] = {
             CmerSettings(
                 seeds=3,
                 network=NetworkPlan(pooling="top"),
-                input=InputPlan(size=256, standardise="foreground"),
+                input=InputPlan(size=256, standardise="volume"),
                 maps=MapPlan(scale="volume"),
                 loss=LossSettings(cmer_reduction="sum"),
                 data=DataSettings(balanced=True),
