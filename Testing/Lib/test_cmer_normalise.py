@@ -6,7 +6,16 @@ import numpy as np
 import pytest
 import torch
 
-from SegToolkitLib.methods.cmer.normalise import normalised, standardised
+from SegToolkitLib.methods.cmer.normalise import (
+    VOLUME_LEAST,
+    VOLUME_MEAN,
+    foreground,
+    normalised,
+    standardised,
+)
+from SegToolkitLib.methods.cmer.plan import InputPlan
+from SegToolkitLib.methods.cmer.prepare import stacked
+from SegToolkitLib.volume import Volume
 
 
 def noise(*shape: int, seed: int = 3) -> torch.Tensor:
@@ -73,3 +82,44 @@ def test_a_map_without_a_positive_pixel_has_no_gradient_and_no_nan() -> None:
     (normalised(raw) * noise(1, 1, 4, 4, seed=4)).sum().backward()
     assert raw.grad is not None
     assert not raw.grad.any()
+
+
+def volume_of(background: float, body: np.ndarray) -> Volume:
+    """Slices (k, j, i) of a body in the middle of a background."""
+    voxels = np.full((len(body), 16, 16), background, np.float32)
+    voxels[:, 4:12, 4:12] = body
+    return Volume(voxels, (1.0, 1.0, 3.0), (0.0, 0.0, 0.0), np.eye(3))
+
+
+WHOLE = InputPlan(percentiles=None, standardise="volume")
+
+
+@pytest.mark.parametrize(("background", "shift"), [(0.0, 300.0), (-1000.0, 0.0)])
+def test_a_bright_object_does_not_darken_the_rest_of_its_slice(background: float, shift: float) -> None:
+    """In CT, whose 0 is water, the background is what has the least value."""
+    body = np.random.default_rng(4).normal(shift, 20, (3, 8, 8)).astype(np.float32)
+    body[1, :3, :3] += 400
+    pixels = torch.from_numpy(stacked({"MR": volume_of(background, body)}, WHOLE).pixels)
+    found = standardised(pixels, "volume")[:, 0]
+    inside = found[:, 4:12, 4:12]
+    np.testing.assert_allclose(inside, (body - body.mean()) / body.std(), atol=1e-4)
+    found[:, 4:12, 4:12] = 0
+    assert not found.any()
+    # Tissue has the same value beside the object and in slices without it; slice by slice it has not.
+    beside, without = inside[1, 4:].mean(), inside[[0, 2], 4:].mean()
+    assert abs(beside - without) < 0.1
+    by_slice = standardised(pixels, "foreground")[:, 0, 8:12, 4:12]
+    assert abs(by_slice[1].mean() - by_slice[[0, 2]].mean()) > 0.3
+
+
+def test_what_is_darkest_in_a_volume_is_no_background() -> None:
+    body = np.full((2, 8, 8), 500.0, np.float32)
+    body[0, 0, 0] = 1.0
+    pixels = torch.from_numpy(stacked({"MR": volume_of(0, body)}, WHOLE).pixels)
+    assert foreground(pixels)[0, 0].sum() == 64
+    assert standardised(pixels, "volume")[0, 0, 4, 4] == pytest.approx(VOLUME_LEAST - VOLUME_MEAN)
+    flat = stacked({"MR": volume_of(0, np.full((2, 8, 8), 7.0, np.float32))}, WHOLE)
+    assert not standardised(torch.from_numpy(flat.pixels), "volume").any()
+    empty = stacked({"MR": volume_of(0, np.zeros((2, 8, 8), np.float32))}, WHOLE)
+    assert empty.constant.all()
+    assert not empty.pixels.any()
