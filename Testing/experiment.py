@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import statistics
@@ -54,6 +55,37 @@ class Shell:
             self.segtoolkit("train", words[0], "--run", run, "--resume")
         else:
             self.segtoolkit("train", *words, "--run", run)
+
+
+class Kept:
+    """Scores of finished trainings that the repository keeps: an experiment of hours goes on elsewhere.
+
+    Args:
+        file: of the repository; it need not be there.
+        plan: whatever the scores depend on; those of another plan count as none.
+    """
+
+    def __init__(self, file: Path, plan: Any) -> None:
+        self._file = file
+        self._plan = hashlib.sha256(json.dumps(plan, sort_keys=True).encode()).hexdigest()
+        content = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+        self._scores: dict[str, Any] = content["scores"] if content.get("plan") == self._plan else {}
+
+    def of(self, training: str) -> Any:
+        """The scores of a training, or None."""
+        return self._scores.get(training)
+
+    def write(self, scores: Mapping[str, Any]) -> None:
+        """Keep these and what was kept before, to four digits after the point."""
+        self._scores |= {name: _rounded(one) for name, one in scores.items()}
+        ordered = {name: self._scores[name] for name in sorted(self._scores)}
+        write_json(self._file, {"plan": self._plan, "scores": ordered})
+
+
+def _rounded(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _rounded(one) for name, one in value.items()}
+    return round(value, 4) if isinstance(value, float) else value
 
 
 def settings_words(settings: Mapping[str, Any]) -> list[str]:

@@ -5,8 +5,9 @@
 For each seed and share of the labels: nnU-Net's trainer, with each part and with both, from the same weights
 on the same batches. A seed has a third of the patients for the test, and draws its own share of the others.
 nnU-Net plans and preprocesses; its plans are then cut down in patch, batch, channels and convolutions
-(``hippocampus.json``), for all trainings alike. What is finished is not done again, and what was cut off goes
-on (``--c``): stop the command and give it once more as you like.
+(``hippocampus.json``), for all trainings alike. What is finished is not done again, nor what
+``hippocampus-scores.json`` beside this file keeps (``--keep`` adds to it; ``--anew`` asks for all), and what
+was cut off goes on (``--c``): stop the command and give it once more as you like.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ from SegToolkitLib.volume import read_volume
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent))
-from experiment import ROOT, Shell, run_all  # noqa: E402
+from experiment import ROOT, Kept, Shell, run_all  # noqa: E402
 from table import table  # noqa: E402
 
 FOLDER = "msd_hippocampus"
@@ -181,11 +182,17 @@ class Training:
     share: float
     seed: int
     row: str
+    kept: Kept
     name: str = "hippocampus"
+
+    @property
+    def key(self) -> str:
+        """Of its scores among those that are kept."""
+        return f"{round(100 * self.share)}/seed{self.seed}/{self.row}"
 
     def run(self) -> None:
         """Train and test, as far as it is not done."""
-        if self._results.is_file():
+        if self.scores() is not None:
             return
         if not (self._folder / "validation" / "summary.json").is_file():
             self._results.parent.mkdir(parents=True, exist_ok=True)
@@ -203,7 +210,8 @@ class Training:
     def scores(self) -> dict[str, float] | None:
         """Means over the test cases in per cent; None if it is not done."""
         if not self._results.is_file():
-            return None
+            kept: dict[str, float] | None = self.kept.of(self.key)
+            return kept
         found: dict[str, float] = json.loads(self._results.read_text(encoding="utf-8"))
         return found
 
@@ -228,8 +236,7 @@ class Training:
 
     @property
     def _results(self) -> Path:
-        share = f"{round(100 * self.share)}"
-        return self.home.out / "test" / share / f"seed{self.seed}" / self.row / "results.json"
+        return self.home.out / "test" / self.key / "results.json"
 
 
 def means_of(rows: Sequence[OrganScore]) -> dict[str, float]:
@@ -261,19 +268,30 @@ def main() -> int:
     parser.add_argument("--steps", type=int, help="of each training, to try the command")
     parser.add_argument("--at-once", type=int, default=2, help="trainings that run at the same time")
     parser.add_argument("--threads", type=int, default=1, help="of each of them")
+    parser.add_argument("--keep", action="store_true", help="add the scores to the repository's")
+    parser.add_argument("--anew", action="store_true", help="take no scores from the repository")
     options = parser.parse_args()
+    if options.keep and options.steps is not None:
+        parser.error("scores of a trial (--steps) are not to be kept")
     require_nnunet(finds_trainers=True)
     if options.steps is not None:
         plan["budget"] = {"epochs": 1, "iterations_per_epoch": options.steps, "save_every": 1}
     home = Home(plan, options.data.resolve() / FOLDER, options.out.resolve(), options.threads)
-    home.prepare()
+    kept = Kept(HERE / "hippocampus-scores.json", plan)
+    asked = Kept(home.out / "none.json", plan) if options.anew else kept
     trainings = [
-        Training(home, share, seed, row)
+        Training(home, share, seed, row, asked)
         for seed in options.seeds
         for share in options.shares
         for row in options.rows
     ]
-    run_all(trainings, options.at_once)
+    if any(one.scores() is None for one in trainings):
+        home.prepare()
+    try:
+        run_all(trainings, options.at_once)
+    finally:
+        if options.keep:
+            kept.write({one.key: scores for one in trainings if (scores := one.scores()) is not None})
     ordered = sorted(trainings, key=lambda one: (one.share, list(ROWS).index(one.row)))
     print(table(ordered, home.out, ROWS, MEASURES))
     return 0

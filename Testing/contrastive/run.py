@@ -4,7 +4,8 @@
 
 For each data set, seed and share of the labels: the same training without both parts, with each and with
 both. A seed has a fold of its own for the test, and draws its own share of the training cases. What is
-finished is not done again: stop the command and give it once more as you like.
+finished is not done again, nor what ``scores.json`` beside this file keeps (``--keep`` adds to it; ``--anew``
+asks for all): stop the command and give it once more as you like.
 """
 
 from __future__ import annotations
@@ -20,9 +21,10 @@ from SegToolkitLib.atomic import write_json
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent))
-from experiment import ROOT, Shell, describe, run_all, settings_words  # noqa: E402
+from experiment import ROOT, Kept, Shell, describe, run_all, settings_words  # noqa: E402
 from table import table  # noqa: E402
 
+SETS = ["isic2017", "acdc"]
 # Variant of the command line -> what it is called in the table.
 ROWS = {"baseline": "cross-entropy alone", "h-pdcr": "+ PDCR", "uafr": "+ UAFR", "full": "both"}
 MEASURES = {"foreground_dice": "Dice", "foreground_iou": "IoU"}
@@ -40,9 +42,17 @@ class Training:
     data: Path
     out: Path
     threads: int
+    kept: Kept
+
+    @property
+    def key(self) -> str:
+        """Of its scores among those that are kept."""
+        return f"{self.name}/{round(100 * self.share)}/seed{self.seed}/{self.row}"
 
     def run(self) -> None:
         """Train and test, as far as it is not done."""
+        if self.scores() is not None:
+            return
         self.out.mkdir(parents=True, exist_ok=True)
         describe(ROOT / self.plan["description"], self.out / "dataset.json", self.plan["folds"])
         write_json(self.out / "settings.json", self.plan["training"])
@@ -57,16 +67,17 @@ class Training:
             self.out / "run", "pdcr_uafr", "--config", self.out / "settings.json", "--variant", self.row,
             *self._dataset, *settings_words(settings), "--name", f"{self.name}-{self.row}-{self.seed}",
         )  # fmt: skip
-        if not self._results.is_file():
-            shell.segtoolkit(
-                "evaluate", "pdcr_uafr", "--model", self.out / "run" / "result" / "model", *self._dataset,
-                "--accept-licence", "--out", self._results.parent,
-            )  # fmt: skip
+        shell.segtoolkit(
+            "evaluate", "pdcr_uafr", "--model", self.out / "run" / "result" / "model", *self._dataset,
+            "--accept-licence", "--out", self._results.parent,
+        )  # fmt: skip
+        print(f"{self.key}: {self.scores()}", flush=True)
 
     def scores(self) -> dict[str, float] | None:
         """Means over the test images in per cent; None if it is not done."""
         if not self._results.is_file():
-            return None
+            found: dict[str, float] | None = self.kept.of(self.key)
+            return found
         macro = json.loads(self._results.read_text(encoding="utf-8"))["means"]["first"]["macro"]
         return {measure: 100 * macro[measure]["mean"] for measure in MEASURES}
 
@@ -84,23 +95,31 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, required=True, help="folder with a folder for each data set")
     parser.add_argument("--out", type=Path, default=ROOT / "runs" / "contrastive")
-    parser.add_argument("--sets", nargs="+", default=["isic2017", "acdc"])
+    parser.add_argument("--sets", nargs="+", default=SETS, choices=SETS)
     parser.add_argument("--shares", nargs="+", type=float, default=[0.25, 1.0])
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--at-once", type=int, default=2, help="trainings that run at the same time")
     parser.add_argument("--threads", type=int, default=1, help="of each of them")
+    parser.add_argument("--keep", action="store_true", help="add the scores to the repository's")
+    parser.add_argument("--anew", action="store_true", help="take no scores from the repository")
     options = parser.parse_args()
-    plans = {name: json.loads((HERE / f"{name}.json").read_text(encoding="utf-8")) for name in options.sets}
     out = options.out.resolve()
+    plans = {name: json.loads((HERE / f"{name}.json").read_text(encoding="utf-8")) for name in SETS}
+    kept = Kept(HERE / "scores.json", plans)
+    asked = Kept(out / "none.json", plans) if options.anew else kept
     trainings = [
         Training(name, share, seed, row, plans[name], options.data.resolve() / name,
-                 out / name / f"{round(100 * share)}" / f"seed{seed}" / row, options.threads)
+                 out / name / f"{round(100 * share)}" / f"seed{seed}" / row, options.threads, asked)
         for seed in options.seeds
         for name in options.sets
         for share in options.shares
         for row in ROWS
     ]  # fmt: skip
-    run_all(trainings, options.at_once)
+    try:
+        run_all(trainings, options.at_once)
+    finally:
+        if options.keep:
+            kept.write({one.key: scores for one in trainings if (scores := one.scores()) is not None})
     ordered = sorted(trainings, key=lambda one: (one.name, one.share, list(ROWS).index(one.row)))
     print(table(ordered, out, ROWS, MEASURES))
     return 0

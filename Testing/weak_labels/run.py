@@ -7,7 +7,8 @@ None can be spared for validation, so the masks of the training patients, which 
 weights, thresholds, and which map is taken: a modality's or the fused one. Tags are those of the masks. Maps
 are refined and learnt by the second stage twice: those of the corrected loss, and those of the training that
 did best on the training patients. The second stage learns the refined maps of these, which choose its weights
-and threshold as well. What is finished is not done again: stop the command and give it once more as you like.
+and threshold as well. What is finished is not done again, nor what ``scores.json`` beside this file keeps
+(``--keep`` adds to it; ``--anew`` asks for all): stop the command and give it once more as you like.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ from SegToolkitLib.methods.cmer.segment import CmerMapper, MapResult, load
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent))
-from experiment import ROOT, Shell, run_all, settings_words  # noqa: E402
+from experiment import ROOT, Kept, Shell, run_all, settings_words  # noqa: E402
 
 FULL = "fully supervised"
 REFINEMENT, SECOND = "{}, refined", "{}, second stage"
@@ -56,6 +57,12 @@ class Piece:
     out: Path
     steps: int | None
     arms: tuple[str, ...]
+    kept: Kept
+
+    @property
+    def key(self) -> str:
+        """Of its scores among those that are kept."""
+        return f"{self.name}/test{self.test}/seed{self.seed}"
 
     def run(self) -> None:
         """Do what is not done yet."""
@@ -75,7 +82,8 @@ class Piece:
     def scores(self) -> dict[str, Any]:
         """Of the trainings that are done, by arm."""
         if not self._done.is_file():
-            return {}
+            kept: dict[str, Any] = self.kept.of(self.key) or {}
+            return kept
         found: dict[str, Any] = json.loads(self._done.read_text(encoding="utf-8"))
         return found
 
@@ -264,8 +272,15 @@ def main() -> int:
     parser.add_argument("--steps", type=int, help="of each training, to try the command")
     parser.add_argument("--at-once", type=int, default=2, help="trainings that run at the same time")
     parser.add_argument("--table", action="store_true", help="of what is finished; train nothing")
+    parser.add_argument("--keep", action="store_true", help="add the scores to the repository's")
+    parser.add_argument("--anew", action="store_true", help="take no scores from the repository")
     options = parser.parse_args()
+    if options.keep and options.steps is not None:
+        parser.error("scores of a trial (--steps) are not to be kept")
     plan = json.loads((HERE / "plan.json").read_text(encoding="utf-8"))
+    settings = json.loads((ROOT / plan["settings"]).read_text(encoding="utf-8"))
+    kept = Kept(HERE / "scores.json", [plan, settings, options.steps])
+    asked = Kept(options.out / "none.json", plan) if options.anew else kept
     for one in plan["data_sets"].values():
         one["description"] = str(ROOT / one["description"])
     seconds = [SECOND.format(name) for name in ("corrected", BEST)]
@@ -279,9 +294,13 @@ def main() -> int:
             for test in Dataset.open(one["description"], data / name).ids:
                 if options.tests is None or test in options.tests:
                     folder = out / name / f"test{test}" / f"seed{seed}"
-                    pieces.append(Piece(name, test, seed, plan, data, folder, options.steps, arms))
-    if not options.table:
-        run_all(pieces, options.at_once)
+                    pieces.append(Piece(name, test, seed, plan, data, folder, options.steps, arms, asked))
+    try:
+        if not options.table:
+            run_all(pieces, options.at_once)
+    finally:
+        if options.keep:
+            kept.write({piece.key: scores for piece in pieces if (scores := piece.scores())})
     kinds = (BEST, REFINEMENT.format(BEST), SECOND.format(BEST))
     order = [*plan["arms"], *(row.format("corrected") for row in (REFINEMENT, SECOND)), *kinds,
              *plan["ideas"], FULL]  # fmt: skip
