@@ -28,10 +28,11 @@ def install(folder: str | os.PathLike[str], card: ModelCard, weights: bytes, dty
         The card with its ``weights``.
 
     Raises:
-        SegToolkitError: "bad-model-card", "write-failed".
+        SegToolkitError: "bad-model-card", "write-failed"; "model-exists": of another method, or under another
+            name.
     """
     folder, digest = Path(folder), hashlib.sha256(weights).hexdigest()
-    old = _present(folder)
+    old = _present(folder, card)
     file = WEIGHTS_FILE
     if old is not None and old.sha256 == digest:
         file = old.file
@@ -53,12 +54,20 @@ def install(folder: str | os.PathLike[str], card: ModelCard, weights: bytes, dty
     return complete
 
 
-def _present(folder: Path) -> Weights | None:
-    """The weights of the model that is there; None if there is none that could be read."""
+def _present(folder: Path, new: ModelCard) -> Weights | None:
+    """The weights of the model that is there, which the new one replaces; None if none can be read."""
     try:
-        return read_card(folder).weights
+        there = read_card(folder)
     except SegToolkitError:
         return None
+    if (there.method, there.name) != (new.method, new.name):
+        raise SegToolkitError(
+            "model-exists",
+            f"{folder} holds the model {there.name} ({there.method}), which {new.name} ({new.method}) would"
+            " replace.",
+            "Choose another folder, or delete that model first.",
+        )
+    return there.weights
 
 
 def check_presence(folder: str | os.PathLike[str], card: ModelCard) -> None:

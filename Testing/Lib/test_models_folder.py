@@ -159,3 +159,13 @@ def test_others_may_read_a_saved_model(tmp_path: Path) -> None:
     (tmp_path / "plain").write_text("")  # what the umask of this process allows
     modes = {path.stat().st_mode for path in tmp_path.iterdir()}
     assert len(modes) == 1
+
+
+@pytest.mark.parametrize("changes", [{"name": "another"}, {"method": "cssn"}])
+def test_another_model_is_not_replaced(tmp_path: Path, changes: dict[str, str]) -> None:
+    save_model(tmp_path, make_card(), a_state())
+    before = {file.name: file.read_bytes() for file in tmp_path.iterdir()}
+    with pytest.raises(SegToolkitError) as caught:
+        save_model(tmp_path, make_card().model_copy(update=changes), a_state(1))
+    assert caught.value.code == "model-exists"
+    assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == before

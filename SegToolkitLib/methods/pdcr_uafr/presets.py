@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal, get_args
 
 from SegToolkitLib.methods.pdcr_uafr.pdcr_settings import PdcrSettings, Weights
-from SegToolkitLib.methods.pdcr_uafr.plan import SMALL, InputPlan, NetworkPlan, UafrPlan
+from SegToolkitLib.methods.pdcr_uafr.plan import SMALL, SMALL_HEADS, InputPlan, NetworkPlan, UafrPlan
 from SegToolkitLib.methods.pdcr_uafr.settings import (
     DataSettings,
     OptimiserSettings,
@@ -61,7 +61,7 @@ VARIANTS: dict[str, tuple[str, PdcrUafrSettings]] = {
 }
 
 _QUICK = PdcrUafrSettings(
-    network=NetworkPlan(widths=SMALL),
+    network=NetworkPlan(widths=SMALL, uafr=SMALL_HEADS),
     input=InputPlan(size=(128, 128)),
     optimiser=OptimiserSettings(epochs=15, steps_per_epoch=10, batch=4, learning_rate=2e-3),
     schedule=ScheduleSettings(warm_up=1),
@@ -70,7 +70,7 @@ _QUICK = PdcrUafrSettings(
     validate_every=50,
 )
 _DEFAULT = PdcrUafrSettings(
-    network=NetworkPlan(widths=SMALL),
+    network=NetworkPlan(widths=SMALL, uafr=SMALL_HEADS),
     input=InputPlan(size=(256, 256)),
     optimiser=OptimiserSettings(epochs=60, steps_per_epoch=50, batch=8, learning_rate=2e-3),
     log_every=10,
