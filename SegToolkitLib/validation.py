@@ -30,11 +30,11 @@ def validated(model: type[Model], values: Mapping[str, Any], source: str) -> Mod
     try:
         return model.model_validate(values)
     except ValidationError as error:
-        complaints = [_complaint(model, dict(one)) for one in error.errors(include_url=False)]
+        errors = [dict(one) for one in error.errors(include_url=False)]
         raise SegToolkitError(
             "description",
-            f"{source}: {'; '.join(complaints)}.",
-            f"The fields are {', '.join(model.model_fields)}.",
+            f"{source}: {'; '.join(_complaint(model, one) for one in errors)}.",
+            _known(model, errors[0]),
         ) from error
 
 
@@ -86,6 +86,15 @@ def _complaint(model: type[BaseModel], error: dict[str, Any]) -> str:
         return f"the field '{'.'.join(location)}' is missing"
     text = str(error["msg"]).removeprefix("Value error, ").rstrip(".")
     return f"'{'.'.join(location)}': {text}" if location else text
+
+
+def _known(model: type[BaseModel], error: dict[str, Any]) -> str:
+    """The fields beside the one that is wrong."""
+    place = [str(part) for part in error["loc"]][:-1]
+    inner = _fields_at(model, place)
+    if not place or not inner:
+        return f"The fields are {', '.join(model.model_fields)}."
+    return f"The fields of {'.'.join(place)} are {', '.join(inner)}."
 
 
 def _fields_at(model: type[BaseModel], location: list[str]) -> list[str]:
