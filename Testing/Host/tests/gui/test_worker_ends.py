@@ -24,7 +24,7 @@ def test_cancel_ends_all_requests_and_kills_at_once(newClient, turn, folder, mod
     pid = client.pid
     started = time.monotonic()
     client.cancel()
-    assert time.monotonic() - started < 0.05
+    assert time.monotonic() - started < 0.5  # it does not wait: the stubborn one would need seconds
     assert answers.codes == ["cancelled", "cancelled"]
     assert client.state == "stopping"
     count = len(answers.events)

