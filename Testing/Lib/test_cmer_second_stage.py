@@ -18,8 +18,9 @@ from SegToolkitLib.methods.cmer.beginning import begin
 from SegToolkitLib.methods.cmer.cases import roles_of
 from SegToolkitLib.methods.cmer.checkpoints import export_authors
 from SegToolkitLib.methods.cmer.data import OPEN, Reader, Sampler, seeded
+from SegToolkitLib.methods.cmer.network import build_networks
 from SegToolkitLib.methods.cmer.normalise import standardised
-from SegToolkitLib.methods.cmer.plan import ModelPlan
+from SegToolkitLib.methods.cmer.plan import InputPlan, ModelPlan, NetworkPlan
 from SegToolkitLib.methods.cmer.presets import PRESETS
 from SegToolkitLib.methods.cmer.seeing import slice_agreement
 from SegToolkitLib.methods.cmer.segment import load
@@ -192,8 +193,11 @@ def test_networks_of_modalities_can_change_places(of_two_seeds: Path) -> None:
 
 
 def test_the_second_stage_learns_masks_and_makes_a_model(dataset: Dataset, tmp_path: Path) -> None:
-    settings = tiny(*SECOND, "network.width_factor=8", "optimiser.epochs=30", "validate_every=15")
+    settings = tiny(
+        *SECOND, "network.width_factor=8", "network.bias=true", "optimiser.epochs=30", "validate_every=15"
+    )
     model = trained(dataset, tmp_path / "run", settings)
+    assert "0.classifier.bias" in load_state(model)
     card = read_card(model)
     plan = ModelPlan.model_validate(card.settings)
     assert (plan.supervision, plan.parts, plan.modalities) == ("masks", ("fused",), NAMES)
@@ -263,6 +267,26 @@ def test_the_preset_is_of_the_second_stage() -> None:
     assert isinstance(settings, CmerSettings)
     assert settings.supervision == "masks"
     assert settings.selects_by == "dsc"
+    assert settings.network.bias
+
+
+def test_with_a_bias_features_of_0_need_not_mean_one_half() -> None:
+    slices = torch.rand(2, 1, 16, 16, generator=torch.Generator().manual_seed(1))
+    found = []
+    for bias in (False, True):
+        network = build_networks(NetworkPlan(width_factor=16, bias=bias), 1, torch.Generator().manual_seed(2))
+        with torch.no_grad():
+            # As in an unlucky beginning: all features, none of which is negative, speak against the object.
+            network[0].classifier.weight[1] = network[0].classifier.weight[0] - 1
+            if bias:
+                network[0].classifier.bias.copy_(torch.tensor([0.0, 1.0]))
+            found.append(network.eval().see(0, slices, InputPlan()).cam.softmax(1)[:, 1].max())
+    assert found[0] <= 0.5 < found[1]
+
+
+def test_a_bias_has_no_place_in_maps_of_tags() -> None:
+    with pytest.raises(SegToolkitError, match=r"network\.bias"):
+        tiny("network.bias=true")
 
 
 def test_cases_can_be_named_and_each_patient_is_a_fold(dataset: Dataset) -> None:

@@ -139,7 +139,7 @@ class CamNetwork(nn.Module):
         )
         self.dropout = nn.Dropout2d(0.5 if plan.dropout else 0.0)
         self.pooling, self.pooled = plan.pooling, plan.pooled
-        self.classifier = nn.Conv2d(width, plan.classes, 1, bias=False)
+        self.classifier = nn.Conv2d(width, plan.classes, 1, bias=plan.bias)
 
     def forward(self, x: Tensor) -> Activation:
         """Of standardised slices [N, channels, Y, X], both sizes 8 or more.
@@ -156,7 +156,8 @@ class CamNetwork(nn.Module):
         features = self.dropout(self.backbone(x))
         # In half precision a map has few levels, and many pixels would share its extremes.
         with torch.autocast(features.device.type, enabled=False):
-            cam = F.conv2d(full(features), full(self.classifier.weight))
+            bias = self.classifier.bias
+            cam = F.conv2d(full(features), full(self.classifier.weight), None if bias is None else full(bias))
         return Activation.of(cam, features)
 
 

@@ -38,6 +38,11 @@ class NetworkPlan(Settings):
     image_channels: int = Field(default=1, ge=1, le=64, description="of one modality")
     classes: int = Field(default=2, ge=2, le=64, description="0 absent, 1 present; only class 1 is mapped")
     dropout: bool = Field(default=False, description="of half the channels before the classifier")
+    bias: bool = Field(
+        default=False,
+        description="of the classifier, where masks teach (ours); without one, features that are all 0 mean"
+        " 0.5, and a narrow network may never say more",
+    )
     pooling: Literal["mean", "top"] = Field(
         default="mean",
         description="of a map to the logit of its slice; mean: over all pixels, as released; top: over the"

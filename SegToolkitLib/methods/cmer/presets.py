@@ -63,6 +63,7 @@ PRESETS: dict[str, Preset] = {
             " drawn ones. A few hundred slices; minutes on a GPU, an hour or two on two cores.",
             CmerSettings(
                 supervision="masks",
+                network=NetworkPlan(bias=True),
                 input=InputPlan(size=256),
                 transform=TransformSettings(shift=0.1),
                 data=DataSettings(balanced=True),

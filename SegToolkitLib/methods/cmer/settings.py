@@ -242,3 +242,9 @@ class CmerSettings(TrainingSettings):
     def _names_differ(self) -> CmerSettings:
         check_modalities(self.data.modalities)
         return self
+
+    @model_validator(mode="after")
+    def _maps_are_sums(self) -> CmerSettings:
+        if self.network.bias and self.supervision == "tags":
+            raise ValueError("'network.bias' is for supervision=masks: maps of tags are sums of features")
+        return self
