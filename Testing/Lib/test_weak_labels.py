@@ -71,8 +71,9 @@ def test_everyone_but_the_test_trains(weak: ModuleType, patients: Path) -> None:
     assert piece(weak, patients, kept).others == ["1", "4", "5"]
 
 
+@pytest.mark.parametrize("finds", [True, False])
 def test_a_training_knows_the_maps_it_learns_and_nothing_is_done_twice(
-    weak: ModuleType, patients: Path, monkeypatch: pytest.MonkeyPatch
+    weak: ModuleType, patients: Path, monkeypatch: pytest.MonkeyPatch, finds: bool
 ) -> None:
     """The best training is the best on the training patients, whatever it makes of the test."""
     trained = []
@@ -86,18 +87,21 @@ def test_a_training_knows_the_maps_it_learns_and_nothing_is_done_twice(
 
     monkeypatch.setattr(weak.Piece, "_trained", train)
     monkeypatch.setattr(weak.Piece, "_scored", scored)
+    monkeypatch.setattr(weak.Piece, "_finds", lambda self, arm: finds and arm == "gentle")
     kept = weak.Kept(patients / "kept.json", PLAN)
     own = piece(weak, patients, kept)
     own.run()
     assert own.best() == "gentle"
-    assert trained[-3:] == [
-        (CORRECTED, "corrected"),
-        (BEST, "gentle"),
+    # Maps of "corrected" show nothing, so nobody learns them.
+    assert trained[len(PLAN["arms"]) :] == [
+        *([(BEST, "gentle")] if finds else []),
         ("fully supervised", "fully supervised"),
     ]
-    assert [arm for arm, _ in trained] == list(own.arms)
+    assert own.scores()[CORRECTED]["taken"] == {"own": 0.0, "half": 0.0}
+    assert list(own.scores()) == list(own.arms)
+    count = len(trained)
     own.run()
-    assert len(trained) == len(own.arms)
+    assert len(trained) == count
 
 
 def test_rows_of_the_table_are_means_over_seeds_and_patients(

@@ -7,8 +7,9 @@ None can be spared for validation, so the masks of the training patients, which 
 weights, thresholds, and which map is taken: a modality's or the fused one. Tags are those of the masks. Maps
 are refined and learnt by the second stage twice: those of the corrected loss, and those of the training that
 did best on the training patients. The second stage learns the refined maps of these, which choose its weights
-and threshold as well. What is finished is not done again, nor what ``scores.json`` beside this file keeps
-(``--keep`` adds to it; ``--anew`` asks for all): stop the command and give it once more as you like.
+and threshold as well; where maps show nothing in these patients, it counts as having found nothing. What is
+finished is not done again, nor what ``scores.json`` beside this file keeps (``--keep`` adds to it; ``--anew``
+asks for all): stop the command and give it once more as you like.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from SegToolkitLib.methods.cmer.plan import FUSED
 from SegToolkitLib.methods.cmer.refine import refine
 from SegToolkitLib.methods.cmer.refine_settings import RefineSettings
 from SegToolkitLib.methods.cmer.segment import CmerMapper, MapResult, load
+from SegToolkitLib.volume import read_volume
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent))
@@ -76,6 +78,11 @@ class Piece:
                 if "taken" in found:
                     write_json(self._done, {**self.scores(), arm: found})
                     continue
+            if taught_by != arm and not self._finds(taught_by):
+                # A second stage has nothing to learn from empty maps: like these, it finds nothing.
+                found = {"map": FUSED, "choosing": 0.0, "taken": {"own": 0.0, "half": 0.0}, "of": taught_by}
+                write_json(self._done, {**self.scores(), arm: found})
+                continue
             found = {**self._scored(arm, self._trained(arm, taught_by)), "of": taught_by}
             write_json(self._done, {**self.scores(), arm: found})
 
@@ -166,6 +173,13 @@ class Piece:
             *self._refine_words(self.scores()[arm]["map"]), "--between", "background", "--out", folder,
         )  # fmt: skip
         return folder
+
+    def _finds(self, arm: str) -> bool:
+        """Whether the refined maps of an arm show anything in the training patients."""
+        labels = Dataset.open(self._pseudo_labels(arm))
+        files = [labels.case(id).label for id in labels.ids]
+        values = object_values(labels, None)
+        return any(np.isin(read_volume(one, label=True).voxels, values).any() for one in files if one)
 
     def _refine_words(self, name: str) -> list[str]:
         return [] if name == FUSED else ["--refine-set", f"modalities={json.dumps([name])}"]
