@@ -285,7 +285,7 @@ def main() -> int:
         for share in options.shares
         for row in options.rows
     ]
-    if any(one.scores() is None for one in trainings):
+    if (home.out / "nnunet").exists() or any(one.scores() is None for one in trainings):
         home.prepare()
     try:
         run_all(trainings, options.at_once)

@@ -4,14 +4,21 @@ import functools
 import xml.etree.ElementTree as ET
 from typing import Any
 
+import shiboken6
 from PySide6 import QtCore, QtUiTools, QtWidgets
 
 from host import api, connections, problems
 from host.facade import className
 
+TRIES = 3
+
 
 class UiLoader(QtUiTools.QUiLoader):
     """QUiLoader with the stand-ins of host.widgets."""
+
+    def __init__(self, parent: QtCore.QObject | None = None) -> None:
+        super().__init__(parent)
+        self._made: set[str] = set()
 
     def createWidget(
         self, kind: str, parent: QtWidgets.QWidget | None = None, name: str = ""
@@ -24,6 +31,7 @@ class UiLoader(QtUiTools.QUiLoader):
             return None
         # The parent comes last: a parent that looks at its new child must not meet a half-made one.
         widget = super().createWidget(kind, None, name) if cls is None else cls()
+        self._made.add(name)
         widget.setObjectName(name)
         if parent is not None:
             widget.setParent(parent)
@@ -36,16 +44,36 @@ class UiLoader(QtUiTools.QUiLoader):
         wanted = root.find("connections")
         if wanted is not None:
             root.remove(wanted)
-        buffer = QtCore.QBuffer()
-        buffer.setData(ET.tostring(root, encoding="utf-8"))
-        buffer.open(QtCore.QIODevice.OpenModeFlag.ReadOnly)
-        top = super().load(buffer, parent)
+        top = self._load(root, parent)
         if top is not None and wanted is not None:
             for entry in wanted.findall("connection"):
                 connectByName(
                     top,
                     *(entry.findtext(key, "").strip() for key in ("sender", "signal", "receiver", "slot")),
                 )
+        return top
+
+    def _load(self, root: ET.Element, parent: QtWidgets.QWidget | None) -> QtWidgets.QWidget | None:
+        """Load without connections.
+
+        Seldom (seen once in thousands of loads) PySide asks the base class for a widget, and not this one:
+        then there is a bare QWidget where the stand-in belongs. The real loader does no such thing, so
+        that another one is asked.
+        """
+        from host.ctk_module import widgetClasses
+
+        known = widgetClasses()
+        wanted = {one.get("name", "") for one in root.iter("widget") if one.get("class") in known}
+        loader = self
+        for left in reversed(range(TRIES)):
+            buffer = QtCore.QBuffer()
+            buffer.setData(ET.tostring(root, encoding="utf-8"))
+            buffer.open(QtCore.QIODevice.OpenModeFlag.ReadOnly)
+            top = QtUiTools.QUiLoader.load(loader, buffer, parent)
+            if top is None or wanted <= loader._made or not left:
+                break
+            shiboken6.delete(top)
+            loader = UiLoader()
         return top
 
 

@@ -29,7 +29,7 @@ from SegToolkitLib.methods.cooperative.stn import TEMPERATURE, exact_shape, pred
 GRADIENT_SCALE = 1e6
 # Relative rounding error of a float32 number, and how many times it is tried out.
 ROUNDING = 2.0**-24
-ROUNDINGS = 3
+ROUNDINGS = 12
 
 
 def _sentence(value: Any) -> str:

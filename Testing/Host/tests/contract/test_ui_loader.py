@@ -83,3 +83,21 @@ def test_records_a_class_that_does_not_exist(run_as_module, tmp_path):
     )
     run_as_module(LOAD.format(path=str(path)))
     assert [problem.kind for problem in problems.take()] == ["ui"]
+
+
+def test_a_stand_in_that_pyside_forgets_is_asked_for_again(load, monkeypatch):
+    from host import ui
+
+    forgotten = []
+    make = ui.UiLoader.createWidget
+
+    def forgetful(self, kind, parent=None, name=""):
+        if name == "node" and not forgotten:
+            forgotten.append(kind)
+            return ui.QtUiTools.QUiLoader.createWidget(self, "QWidget", parent, name)
+        return make(self, kind, parent, name)
+
+    monkeypatch.setattr(ui.UiLoader, "createWidget", forgetful)
+    children = load()
+    assert forgotten == ["qMRMLNodeComboBox"]
+    assert type(children["node"]).__name__ == "qMRMLNodeComboBox"
