@@ -202,7 +202,8 @@ def test_a_flood_of_lines_neither_freezes_the_window_nor_fills_memory(newClient,
     timer.stop()
     assert len(client.log) == 2000
     gaps = sorted(later - earlier for earlier, later in itertools.pairwise(ticks))
-    assert gaps[-3] < 0.25  # two may fall to another process on a busy machine
+    # Of many, two may fall to another process on a busy machine.
+    assert gaps[-3 if len(gaps) > 20 else -1] < 0.25
 
 
 def test_a_callback_may_wait_in_an_event_loop_of_its_own(newClient, turn) -> None:

@@ -342,5 +342,5 @@ def test_thousands_of_events_do_not_stop_the_window(panel, world):
     panel.wait(lambda: panel.jobs._handed == 10_000, 30, "the events")
     heart.stop()
     # The figure is measured by bench_training_panel.py; this keeps it from growing out of hand.
-    # Two may fall to another process on a busy machine.
-    assert sorted(gaps)[-3] < 0.5
+    # Of many, two may fall to another process on a busy machine.
+    assert sorted(gaps)[-3 if len(gaps) > 20 else -1] < 0.5
