@@ -118,6 +118,9 @@ def test_what_is_darkest_in_a_volume_is_no_background() -> None:
     pixels = torch.from_numpy(stacked({"MR": volume_of(0, body)}, WHOLE).pixels)
     assert foreground(pixels)[0, 0].sum() == 64
     assert standardised(pixels, "volume")[0, 0, 4, 4] == pytest.approx(VOLUME_LEAST - VOLUME_MEAN)
+    # Where a slice is all foreground, its darkest pixel is no background either.
+    full = torch.tensor([[[1.0, 3.0], [4.0, 5.0]]])
+    assert standardised(full, "volume").tolist() == [[[-3.0, -1.0], [0.0, 1.0]]]
     flat = stacked({"MR": volume_of(0, np.full((2, 8, 8), 7.0, np.float32))}, WHOLE)
     assert not standardised(torch.from_numpy(flat.pixels), "volume").any()
     empty = stacked({"MR": volume_of(0, np.zeros((2, 8, 8), np.float32))}, WHOLE)

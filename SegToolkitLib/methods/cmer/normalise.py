@@ -31,16 +31,17 @@ def standardised(slices: Tensor, how: str = "slice") -> Tensor:
     Args:
         slices: [..., Y, X]; every plane stands for itself.
         how: "foreground" takes the pixels above the plane's least value alone, and sets the others to 0;
-            "volume" is for slices of a :func:`volume_standardised`, and does the same with its scale.
+            "volume" is for slices of a :func:`volume_standardised`, whose mean goes to 0, as what is no
+            foreground does.
 
     Returns:
-        The same shape; a plane of one value is exactly 0.
+        The same shape; a plane of one value is exactly 0, but after "volume".
     """
     slices = full(slices)
     if how == "foreground":
         return _foreground(slices)
     if how == "volume":
-        return torch.where(foreground(slices), slices - VOLUME_MEAN, 0.0)
+        return torch.where(slices > 0, slices - VOLUME_MEAN, 0.0)
     mean = slices.mean(PLANE, keepdim=True)
     std = slices.std(PLANE, keepdim=True)
     # The mean of equal numbers is off by a rounding error, which the division would make large.
