@@ -8,8 +8,10 @@ import os
 import statistics
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping
+from argparse import ArgumentParser
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -57,23 +59,50 @@ class Shell:
             self.segtoolkit("train", *words, "--run", run)
 
 
+class Keyed(Protocol):
+    """A part of an experiment whose scores can be kept."""
+
+    @property
+    def key(self) -> str:
+        """Of its scores among those that are kept."""
+
+    def scores(self) -> Any:
+        """None, or nothing in it, where nothing is finished."""
+
+
+def add_keeping(parser: ArgumentParser) -> None:
+    """The options ``--keep`` and ``--anew``."""
+    parser.add_argument("--keep", action="store_true", help="add the scores to the repository's")
+    parser.add_argument("--anew", action="store_true", help="take no scores from the repository")
+
+
 class Kept:
     """Scores of finished trainings that the repository keeps: an experiment of hours goes on elsewhere.
 
     Args:
         file: of the repository; it need not be there.
         plan: whatever the scores depend on; those of another plan count as none.
+        anew: tell of none, so that all is done again.
     """
 
-    def __init__(self, file: Path, plan: Any) -> None:
-        self._file = file
+    def __init__(self, file: Path, plan: Any, anew: bool = False) -> None:
+        self._file, self._anew = file, anew
         self._plan = hashlib.sha256(json.dumps(plan, sort_keys=True).encode()).hexdigest()
         content = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
         self._scores: dict[str, Any] = content["scores"] if content.get("plan") == self._plan else {}
 
     def of(self, training: str) -> Any:
         """The scores of a training, or None."""
-        return self._scores.get(training)
+        return None if self._anew else self._scores.get(training)
+
+    @contextmanager
+    def adding(self, trainings: Iterable[Keyed], wanted: bool) -> Iterator[None]:
+        """Keep what is finished when the block ends, however it does, if that is wanted."""
+        try:
+            yield
+        finally:
+            if wanted:
+                self.write({one.key: scores for one in trainings if (scores := one.scores())})
 
     def write(self, scores: Mapping[str, Any]) -> None:
         """Keep these and what was kept before, to four digits after the point."""

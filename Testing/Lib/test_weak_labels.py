@@ -135,6 +135,25 @@ def test_kept_scores_are_those_of_the_plan(weak: ModuleType, tmp_path: Path) -> 
     assert list(content["scores"]) == ["one", "two"]
     assert weak.Kept(file, {"steps": 200}).of("two") == {"own": 0.1235, "map": "FLAIR"}
     assert weak.Kept(file, {"steps": 400}).of("two") is None
+    # Done anew, the new score takes the old one's place, and the others stay.
+    anew = weak.Kept(file, {"steps": 200}, anew=True)
+    assert anew.of("two") is None
+    anew.write({"two": {"own": 0.5}})
+    again = weak.Kept(file, {"steps": 200})
+    assert (again.of("one"), again.of("two")) == ({"own": 1}, {"own": 0.5})
+
+
+def test_what_is_finished_is_kept_also_when_an_experiment_fails(weak: ModuleType, patients: Path) -> None:
+    file = patients / "kept.json"
+    kept = weak.Kept(file, PLAN)
+    done, other = piece(weak, patients, kept, 0), piece(weak, patients, kept, 1)
+    done.out.mkdir(parents=True)
+    (done.out / "scores.json").write_text(json.dumps({"gentle": score(0.5)}), encoding="utf-8")
+    for wanted in (False, True):
+        with pytest.raises(RuntimeError), kept.adding([done, other], wanted):
+            raise RuntimeError
+        assert file.is_file() == wanted
+    assert list(json.loads(file.read_text(encoding="utf-8"))["scores"]) == [done.key]
 
 
 def test_a_trial_is_not_kept(

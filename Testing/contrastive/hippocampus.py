@@ -42,7 +42,7 @@ from SegToolkitLib.volume import read_volume
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent))
-from experiment import ROOT, Kept, Shell, run_all  # noqa: E402
+from experiment import ROOT, Kept, Shell, add_keeping, run_all  # noqa: E402
 from table import table  # noqa: E402
 
 FOLDER = "msd_hippocampus"
@@ -268,8 +268,7 @@ def main() -> int:
     parser.add_argument("--steps", type=int, help="of each training, to try the command")
     parser.add_argument("--at-once", type=int, default=2, help="trainings that run at the same time")
     parser.add_argument("--threads", type=int, default=1, help="of each of them")
-    parser.add_argument("--keep", action="store_true", help="add the scores to the repository's")
-    parser.add_argument("--anew", action="store_true", help="take no scores from the repository")
+    add_keeping(parser)
     options = parser.parse_args()
     if options.keep and options.steps is not None:
         parser.error("scores of a trial (--steps) are not to be kept")
@@ -277,21 +276,17 @@ def main() -> int:
     if options.steps is not None:
         plan["budget"] = {"epochs": 1, "iterations_per_epoch": options.steps, "save_every": 1}
     home = Home(plan, options.data.resolve() / FOLDER, options.out.resolve(), options.threads)
-    kept = Kept(HERE / "hippocampus-scores.json", plan)
-    asked = Kept(home.out / "none.json", plan) if options.anew else kept
+    kept = Kept(HERE / "hippocampus-scores.json", plan, options.anew)
     trainings = [
-        Training(home, share, seed, row, asked)
+        Training(home, share, seed, row, kept)
         for seed in options.seeds
         for share in options.shares
         for row in options.rows
     ]
     if (home.out / "nnunet").exists() or any(one.scores() is None for one in trainings):
         home.prepare()
-    try:
+    with kept.adding(trainings, options.keep):
         run_all(trainings, options.at_once)
-    finally:
-        if options.keep:
-            kept.write({one.key: scores for one in trainings if (scores := one.scores()) is not None})
     ordered = sorted(trainings, key=lambda one: (one.share, list(ROWS).index(one.row)))
     print(table(ordered, home.out, ROWS, MEASURES))
     return 0

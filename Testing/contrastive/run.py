@@ -21,7 +21,7 @@ from SegToolkitLib.atomic import write_json
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent))
-from experiment import ROOT, Kept, Shell, describe, run_all, settings_words  # noqa: E402
+from experiment import ROOT, Kept, Shell, add_keeping, describe, run_all, settings_words  # noqa: E402
 from table import table  # noqa: E402
 
 SETS = ["isic2017", "acdc"]
@@ -100,26 +100,21 @@ def main() -> int:
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--at-once", type=int, default=2, help="trainings that run at the same time")
     parser.add_argument("--threads", type=int, default=1, help="of each of them")
-    parser.add_argument("--keep", action="store_true", help="add the scores to the repository's")
-    parser.add_argument("--anew", action="store_true", help="take no scores from the repository")
+    add_keeping(parser)
     options = parser.parse_args()
     out = options.out.resolve()
     plans = {name: json.loads((HERE / f"{name}.json").read_text(encoding="utf-8")) for name in SETS}
-    kept = Kept(HERE / "scores.json", plans)
-    asked = Kept(out / "none.json", plans) if options.anew else kept
+    kept = Kept(HERE / "scores.json", plans, options.anew)
     trainings = [
         Training(name, share, seed, row, plans[name], options.data.resolve() / name,
-                 out / name / f"{round(100 * share)}" / f"seed{seed}" / row, options.threads, asked)
+                 out / name / f"{round(100 * share)}" / f"seed{seed}" / row, options.threads, kept)
         for seed in options.seeds
         for name in options.sets
         for share in options.shares
         for row in ROWS
     ]  # fmt: skip
-    try:
+    with kept.adding(trainings, options.keep):
         run_all(trainings, options.at_once)
-    finally:
-        if options.keep:
-            kept.write({one.key: scores for one in trainings if (scores := one.scores()) is not None})
     ordered = sorted(trainings, key=lambda one: (one.name, one.share, list(ROWS).index(one.row)))
     print(table(ordered, out, ROWS, MEASURES))
     return 0

@@ -37,7 +37,7 @@ from SegToolkitLib.volume import read_volume
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent))
-from experiment import ROOT, Kept, Shell, run_all, settings_words  # noqa: E402
+from experiment import ROOT, Kept, Shell, add_keeping, run_all, settings_words  # noqa: E402
 
 FULL = "fully supervised"
 REFINEMENT, SECOND = "{}, refined", "{}, second stage"
@@ -286,15 +286,13 @@ def main() -> int:
     parser.add_argument("--steps", type=int, help="of each training, to try the command")
     parser.add_argument("--at-once", type=int, default=2, help="trainings that run at the same time")
     parser.add_argument("--table", action="store_true", help="of what is finished; train nothing")
-    parser.add_argument("--keep", action="store_true", help="add the scores to the repository's")
-    parser.add_argument("--anew", action="store_true", help="take no scores from the repository")
+    add_keeping(parser)
     options = parser.parse_args()
     if options.keep and options.steps is not None:
         parser.error("scores of a trial (--steps) are not to be kept")
     plan = json.loads((HERE / "plan.json").read_text(encoding="utf-8"))
     settings = json.loads((ROOT / plan["settings"]).read_text(encoding="utf-8"))
-    kept = Kept(HERE / "scores.json", [plan, settings, options.steps])
-    asked = Kept(options.out / "none.json", plan) if options.anew else kept
+    kept = Kept(HERE / "scores.json", [plan, settings, options.steps], options.anew)
     for one in plan["data_sets"].values():
         one["description"] = str(ROOT / one["description"])
     seconds = [SECOND.format(name) for name in ("corrected", BEST)]
@@ -308,13 +306,10 @@ def main() -> int:
             for test in Dataset.open(one["description"], data / name).ids:
                 if options.tests is None or test in options.tests:
                     folder = out / name / f"test{test}" / f"seed{seed}"
-                    pieces.append(Piece(name, test, seed, plan, data, folder, options.steps, arms, asked))
-    try:
+                    pieces.append(Piece(name, test, seed, plan, data, folder, options.steps, arms, kept))
+    with kept.adding(pieces, options.keep):
         if not options.table:
             run_all(pieces, options.at_once)
-    finally:
-        if options.keep:
-            kept.write({piece.key: scores for piece in pieces if (scores := piece.scores())})
     kinds = (BEST, REFINEMENT.format(BEST), SECOND.format(BEST))
     order = [*plan["arms"], *(row.format("corrected") for row in (REFINEMENT, SECOND)), *kinds,
              *plan["ideas"], FULL]  # fmt: skip
