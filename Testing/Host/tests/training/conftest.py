@@ -69,3 +69,24 @@ def dataset(tmp_path: Path) -> Path:
     folder.mkdir()
     (folder / "dataset.json").write_text("{}", encoding="utf-8")
     return folder
+
+
+@pytest.fixture
+def real(application, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Panel]:
+    """The panel with the real worker and a home of its own."""
+    monkeypatch.setenv("SEGTOOLKIT_HOME", str(tmp_path / "home"))
+    application.leaveModule()
+    application.panel("SegToolkitTraining")
+    found = Panel(application)
+    found.session.stopWorkers()
+    fresh(found, None)
+    application.showModule("SegToolkitTraining")
+    found.wait(lambda: found.session.methods and found.jobs.known, 60, "the worker")
+    found.settle()
+    yield found
+    for job in found.jobs.live:
+        found.session.quick("job_kill", {"folder": job["folder"]}, lambda outputs, error: None)
+    found.wait(lambda: found.session.worker("quick").state in ("idle", "off"), 30, "the ends")
+    application.leaveModule()
+    found.session.stopWorkers()
+    fresh(found, None)

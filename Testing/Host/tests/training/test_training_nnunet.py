@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import importlib.util
 import sys
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
-from training_panel import ROOT, Panel, fresh
+from training_panel import ROOT, Panel
 
 LIB = ROOT / "Testing" / "Lib"
 TINY = {
@@ -17,26 +15,6 @@ TINY = {
     "log_every": 1,
     "validate_every": 2,
 }
-
-
-@pytest.fixture
-def real(application, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Panel]:
-    """The panel with the real worker and a home of its own."""
-    monkeypatch.setenv("SEGTOOLKIT_HOME", str(tmp_path / "home"))
-    application.leaveModule()
-    application.panel("SegToolkitTraining")
-    found = Panel(application)
-    found.session.stopWorkers()
-    fresh(found, None)
-    application.showModule("SegToolkitTraining")
-    found.wait(lambda: found.session.methods and found.jobs.known, 60, "the worker")
-    found.settle()
-    yield found
-    for job in found.jobs.live:
-        found.session.quick("job_kill", {"folder": job["folder"]}, lambda outputs, error: None)
-    application.leaveModule()
-    found.session.stopWorkers()
-    fresh(found, None)
 
 
 def parsed(schema: dict):

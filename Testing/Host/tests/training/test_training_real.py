@@ -9,36 +9,19 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from training_panel import ROOT, Panel, fresh
+from training_panel import ROOT, Panel
 
 CHAOS = ROOT.parent / "shared" / "data" / "chaos_mr_t2"
 METHODS = ROOT / "Testing" / "Data" / "methods"
 
 
-@pytest.fixture
-def real(application, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Panel]:
-    """The panel with the real worker, a home of its own, and the toy method of Testing/Data."""
-    monkeypatch.setenv("SEGTOOLKIT_HOME", str(tmp_path / "home"))
+@pytest.fixture(autouse=True)
+def toys(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The worker knows the toy method of Testing/Data."""
     monkeypatch.setenv("SEGTOOLKIT_METHOD_PATH", str(METHODS))
-    application.leaveModule()
-    application.panel("SegToolkitTraining")
-    found = Panel(application)
-    found.session.stopWorkers()
-    fresh(found, None)
-    application.showModule("SegToolkitTraining")
-    found.wait(lambda: found.session.methods and found.jobs.known, 60, "the worker")
-    found.settle()
-    yield found
-    for job in found.jobs.live:
-        found.session.quick("job_kill", {"folder": job["folder"]}, lambda outputs, error: None)
-    found.wait(lambda: found.session.worker("quick").state in ("idle", "off"), 30, "the ends")
-    application.leaveModule()
-    found.session.stopWorkers()
-    fresh(found, None)
 
 
 def toy(panel: Panel, **values: object) -> None:
