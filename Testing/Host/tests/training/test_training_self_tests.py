@@ -5,10 +5,8 @@ from __future__ import annotations
 import importlib
 import unittest
 
-from test_training_real import real  # noqa: F401
 
-
-def test_self_test_passes(real, tmp_path):  # noqa: F811
+def test_self_test_passes(real, tmp_path):
     # As slicer.testing.runUnitTest does: all tests of the module of that name.
     found = importlib.import_module("SegToolkitTrainingTest")
     suite = unittest.defaultTestLoader.loadTestsFromModule(found)
