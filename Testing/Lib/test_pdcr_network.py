@@ -67,6 +67,9 @@ def test_features_lie_where_the_arithmetic_says(stride: Any) -> None:
     with torch.inference_mode():
         _, found = network.with_features(images(), list(wanted))
     assert list(found) == list(wanted)
+    # Without gradients, heads weigh features where they lie; that must not reach those of other places.
+    _, taught = network.with_features(images(), list(wanted))
+    torch.testing.assert_close(dict(found), {name: feature.detach() for name, feature in taught.items()})
     for name, cells in wanted.items():
         assert found[name].shape[2:] == (64 // cells.stride, 96 // cells.stride), name
         assert found[name].min() >= 0, name

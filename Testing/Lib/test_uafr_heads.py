@@ -40,6 +40,17 @@ def test_features_are_weighed_by_one_plus_confidence(dims: int, norm: str, kerne
     assert torch.equal(given, kept)
 
 
+@pytest.mark.parametrize("classes", [2, 5])
+def test_features_are_weighed_where_they_lie_only_without_gradients(classes: int) -> None:
+    head = UAFR(6, classes=classes, inplace=True).eval()
+    given = features(2)
+    expected = head(given)
+    assert expected is not given
+    with torch.no_grad():
+        assert head(given) is given
+    torch.testing.assert_close(given, expected)
+
+
 @pytest.mark.parametrize(
     ("logits", "expected"),
     [((0, 0), 0.0), ((1e4, -1e4), 1.0), ((-1e30, 1e30), 1.0), ((math.log(3), 0), 1 - 0.8112781244591328)],
@@ -51,6 +62,13 @@ def test_confidence_of_known_logits(logits: tuple[float, float], expected: float
     assert found.item() == pytest.approx(expected, abs=1e-6 if kind == torch.float32 else 2e-2)
     found.sum().backward()
     assert torch.isfinite(given.grad).all()
+
+
+def test_two_pseudo_classes_are_reckoned_as_many_are() -> None:
+    logits = 5 * torch.randn(2, 2, 9, 7, generator=torch.Generator().manual_seed(4))
+    chances = logits.double().softmax(dim=1)
+    entropy = -(chances * chances.log2()).sum(dim=1, keepdim=True)
+    torch.testing.assert_close(Confidence()(logits), (1 - entropy).float(), rtol=1e-5, atol=1e-6)
 
 
 def test_many_pseudo_classes_are_normalised_by_their_number() -> None:

@@ -39,6 +39,10 @@ class Confidence(nn.Module):
     def forward(self, logits: Tensor) -> Tensor:
         if logits.dtype == torch.float16 or logits.dtype == torch.bfloat16:
             logits = logits.float()
+        if logits.shape[1] == 2:
+            # The same number from the difference alone: fewer passes over the map.
+            apart = logits[:, 1:] - logits[:, :1]
+            return 1 - (F.softplus(apart) - apart * apart.sigmoid()) / math.log(2)
         logarithm = F.log_softmax(logits, dim=1)
         entropy = -(logarithm.exp() * logarithm).sum(dim=1, keepdim=True)
         return 1 - entropy / math.log(logits.shape[1])
@@ -47,7 +51,8 @@ class Confidence(nn.Module):
 class UAFR(nn.Sequential):
     """Convolution, norm, ReLU, optional dropout, 1 x 1 convolution, confidence; then f (1 + c).
 
-    Maps [B, channels, Y, X] (or [B, channels, Z, Y, X]) to the same shape, without changing its input.
+    Maps [B, channels, Y, X] (or [B, channels, Z, Y, X]) to the same shape, without changing its input unless
+    `inplace` allows it.
 
     Args:
         channels: of the features.
@@ -58,6 +63,8 @@ class UAFR(nn.Sequential):
         dropout: in the head.
         bias: of the first convolution; None takes the released: only in 3-D.
         classes: pseudo-classes, two or more; two is best in the authors' ablation.
+        inplace: weigh the features where they lie when no gradient is wanted, for networks that need them no
+            more; half of what the weighing costs is the memory of its result.
 
     Raises:
         SegToolkitError: "bad-uafr": numbers that make no head.
@@ -73,6 +80,7 @@ class UAFR(nn.Sequential):
         dropout: float = 0.0,
         bias: bool | None = None,
         classes: int = 2,
+        inplace: bool = False,
     ) -> None:
         if dims not in CONVOLUTIONS or channels < 1 or kernel % 2 == 0 or classes < 2:
             raise SegToolkitError(
@@ -94,6 +102,7 @@ class UAFR(nn.Sequential):
             Confidence(),
         ]
         super().__init__(*parts)
+        self.inplace = inplace
 
     def confidence(self, features: Tensor) -> Tensor:
         """Confidence [B, 1, ...] within 0 and 1 of features [B, channels, ...]."""
@@ -108,7 +117,10 @@ class UAFR(nn.Sequential):
             weights = features.contiguous(memory_format=torch.channels_last_3d)
         for part in self:
             weights = part(weights)
-        return features * (1 + weights).to(features.dtype)
+        weights = (1 + weights).to(features.dtype)
+        if self.inplace and not torch.is_grad_enabled():
+            return features.mul_(weights)
+        return features * weights
 
 
 class Reweighted(nn.Module):

@@ -144,29 +144,36 @@ class Xception(nn.Module):
         """
         kept: dict[str, Tensor] = {}
 
-        def keep(layer: int, feature: Tensor, before: Tensor | None = None) -> None:
+        def keep(layer: int, feature: Tensor) -> None:
             if f"encoder.{layer}" in wanted:
                 kept[f"encoder.{layer}"] = feature
-            if f"cross.{layer}" in wanted:
-                given = feature if before is None else before
-                kept[f"cross.{layer}"] = self.get_submodule(head_name(layer))(given)
 
-        before = F.relu(self.bn1(self.conv1(x)))
-        x = self.conv_uncertainty1(before)
-        keep(1, x, before)
-        before = F.relu(self.bn2(self.conv2(x)))
-        x = self.conv_uncertainty2(before)
-        keep(2, x, before)
+        def cross(layer: int, feature: Tensor) -> None:
+            if f"cross.{layer}" in wanted:
+                kept[f"cross.{layer}"] = self.get_submodule(head_name(layer))(feature)
+
+        # Cross-layer heads come first: without gradients, UAFR's heads weigh features where they lie.
+        x = F.relu(self.bn1(self.conv1(x)))
+        cross(1, x)
+        x = self.conv_uncertainty1(x)
+        keep(1, x)
+        x = F.relu(self.bn2(self.conv2(x)))
+        cross(2, x)
+        x = self.conv_uncertainty2(x)
+        keep(2, x)
         low = x = F.relu(self.block1(x))
+        cross(3, x)
         keep(3, x)
         x = self.block2(x)
-        keep(4, F.relu(x), x)
+        cross(4, x)
+        keep(4, F.relu(x))
         x = self.block3(x)
-        keep(5, F.relu(x), x)
+        cross(5, x)
+        keep(5, F.relu(x))
         for number in range(4, self.blocks + 1):
             x = self.get_submodule(f"block{number}")(x)
             if number in LATE_BLOCKS and f"encoder.{LATE_BLOCKS[number]}" in wanted:
-                kept[f"encoder.{LATE_BLOCKS[number]}"] = F.relu(x)
+                keep(LATE_BLOCKS[number], F.relu(x))
         x = F.relu(x)
         x = self.conv_uncertainty5(F.relu(self.bn3(self.conv3(x))))
         x = self.conv_uncertainty6(F.relu(self.bn4(self.conv4(x))))
@@ -179,7 +186,7 @@ def head(plan: NetworkPlan, position: Position, channels: int, dropout: float = 
     uafr = plan.uafr
     if position not in uafr.positions:
         return nn.Identity()
-    return UAFR(channels, uafr.hidden, uafr.kernel, uafr.norm, dropout=dropout)
+    return UAFR(channels, uafr.hidden, uafr.kernel, uafr.norm, dropout=dropout, inplace=True)
 
 
 def head_name(layer: int) -> str:
