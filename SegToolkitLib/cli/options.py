@@ -38,6 +38,30 @@ def add_tested_cases(parser: ArgumentParser, dataset: str) -> None:
     )
 
 
+def add_tolerance(parser: ArgumentParser) -> None:
+    """--tolerance, in mm or None."""
+    parser.add_argument(
+        "--tolerance",
+        type=_tolerance,
+        default=2.0,
+        metavar="MM",
+        help="of the NSD; none leaves out distances, which take time (default: 2)",
+    )
+
+
+def _tolerance(text: str) -> float | None:
+    """ "2" or "none"."""
+    if text == "none":
+        return None
+    try:
+        value = float(text)
+    except ValueError as error:
+        raise ArgumentTypeError(f"{text!r} is neither a number of mm nor none") from error
+    if not 0 <= value < 1e6:
+        raise ArgumentTypeError(f"{text!r} is no distance in mm")
+    return value
+
+
 def ask_in_terminal() -> Callable[[str], bool] | None:
     """A question on the terminal, or None where nobody is there to answer."""
     if not sys.stdin.isatty():

@@ -19,12 +19,14 @@ from SegToolkitLib.automatic.inputs import find_images
 from SegToolkitLib.automatic.run import check_options, segment_volume
 from SegToolkitLib.automatic.segmenter import AutomaticOptions
 from SegToolkitLib.cli import main
-from SegToolkitLib.dataset.dataset import Dataset
+from SegToolkitLib.dataset.dataset import Case, Dataset
 from SegToolkitLib.errors import SegToolkitError
 from SegToolkitLib.evaluation.confusion import Confusion
 from SegToolkitLib.evaluation.image_scores import ImageScores
+from SegToolkitLib.evaluation.scoring import generic, score_case
 from SegToolkitLib.methods.pdcr_uafr import automatic
 from SegToolkitLib.methods.pdcr_uafr.commands import COMMANDS
+from SegToolkitLib.methods.pdcr_uafr.evaluate import Protocol, evaluate, write_evaluation
 from SegToolkitLib.methods.pdcr_uafr.exchange import export_authors, import_authors, labels_named
 from SegToolkitLib.methods.pdcr_uafr.network import build_network
 from SegToolkitLib.methods.pdcr_uafr.plan import InputPlan, ModelPlan, NetworkPlan, UafrPlan, Widths
@@ -34,7 +36,7 @@ from SegToolkitLib.methods.pdcr_uafr.service import Service
 from SegToolkitLib.methods.pdcr_uafr.slices import normalised, resized, stacked
 from SegToolkitLib.models.card import Label, Licence, ModelCard, Preprocessing
 from SegToolkitLib.models.folder import load_state, save_model
-from SegToolkitLib.volume import Reorient, Volume, read_volume
+from SegToolkitLib.volume import Reorient, Volume, read_volume, write_volume
 
 CPU = torch.device("cpu")
 PLAN = ModelPlan(
@@ -223,6 +225,40 @@ def test_a_model_is_evaluated_image_by_image(model: tuple[Path, Dataset], tmp_pa
     assert any("resize after: foreground dice" in text for text in heard.infos)
 
 
+def test_volumes_have_a_surface_dice_and_pictures_have_none(
+    segmenter: PdcrUafrSegmenter, tmp_path: Path
+) -> None:
+    turned = Reorient("ASR").apply(volume())[0]
+    found = segmenter.segment(turned, AutomaticOptions()).labels
+    truth = found.with_voxels(np.roll(found.voxels, 2, axis=1))
+    write_volume(turned, tmp_path / "image_a.nii.gz")
+    write_volume(truth, tmp_path / "label_a.nii.gz")
+    image, mask = picture(3)
+    Image.fromarray(image).save(tmp_path / "image_b.png")
+    Image.fromarray((mask * 3).astype(np.uint8)).save(tmp_path / "label_b.png")
+    files = {"a": ".nii.gz", "b": ".png"}
+    cases = [
+        Case(id, tmp_path / f"image_{id}{end}", tmp_path / f"label_{id}{end}") for id, end in files.items()
+    ]
+    protocol = Protocol(resizes=("first",), tolerance_mm=1.0)
+    evaluated = evaluate(segmenter, cases, {3: 1, 7: 2}, protocol, Heard())
+    write_evaluation(tmp_path / "out", evaluated, protocol, {1: "a", 2: "b"}, {})
+    rules = generic({"a": 3, "b": 7}, 1.0)
+    expected = score_case("a", truth.voxels, found.voxels, found.spacing[::-1], rules)
+    with (tmp_path / "out" / "images.csv").open(newline="", encoding="utf-8") as stream:
+        rows = {row["image"]: row for row in csv.DictReader(stream)}
+    assert 0 < expected[0].nsd < 1
+    for row in expected:
+        assert float(rows["a"][f"nsd_{row.organ}"]) == pytest.approx(row.nsd, abs=1e-5)
+    assert rows["b"]["foreground_nsd"] == rows["b"]["nsd_a"] == "nan"
+    means = json.loads((tmp_path / "out" / "results.json").read_text(encoding="utf-8"))["means"]["first"]
+    assert means["macro"]["foreground_nsd"]["count"] == 1
+    assert means["macro"]["foreground_nsd"]["mean"] == pytest.approx(np.mean([one.nsd for one in expected]))
+    # At the network's size, a pixel has no millimetres.
+    small = evaluate(segmenter, cases[:1], {3: 1, 7: 2}, Protocol(("first",), "network"), Heard())
+    assert not small.nsd["first"]
+
+
 def test_other_sizes_and_data_sets_can_be_evaluated(model: tuple[Path, Dataset], tmp_path: Path) -> None:
     folder, dataset = model
     other = made_pictures(tmp_path / "other", "12")
@@ -237,16 +273,8 @@ def test_other_sizes_and_data_sets_can_be_evaluated(model: tuple[Path, Dataset],
     counts = np.array(results["means"]["first"]["macro"]["accuracy"]["count"])
     assert counts == 2
     with pytest.raises(SegToolkitError) as caught:
-        _run(
-            "evaluate",
-            *common,
-            "--dataset",
-            dataset.folder,
-            "--out",
-            tmp_path,
-            "--cases",
-            ",".join(dataset.ids),
-        )
+        known = ("--dataset", dataset.folder, "--cases", ",".join(dataset.ids))
+        _run("evaluate", *common, *known, "--out", tmp_path)
     assert caught.value.code == "trained-on-test"
 
 

@@ -6,8 +6,9 @@ are averaged over images. Where the released numbers average the background in, 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,9 +18,12 @@ from numpy.typing import NDArray
 
 from SegToolkitLib.dataset.batch import Failures
 from SegToolkitLib.dataset.dataset import Case
+from SegToolkitLib.dataset.masks import is_picture
 from SegToolkitLib.errors import SegToolkitError
 from SegToolkitLib.evaluation.confusion import Confusion
 from SegToolkitLib.evaluation.image_scores import Absent, ImageScores, ScoreTable, score_table
+from SegToolkitLib.evaluation.scoring import DEFAULT_TOLERANCE_MM, generic, score_case
+from SegToolkitLib.evaluation.summary import mean_of
 from SegToolkitLib.evaluation.tables import write_csv, write_results
 from SegToolkitLib.events import Reporter
 from SegToolkitLib.methods.pdcr_uafr.predict import raw
@@ -41,12 +45,19 @@ class Protocol:
             (as published for DigestPath).
         absent: see :meth:`ImageScores.of`.
         decimals: round each image's measures; None does not.
+        tolerance_mm: of the NSD of volumes at their own size; None leaves it out.
     """
 
     resizes: tuple[Resize, ...] = ("first", "after")
     size: Literal["image", "network"] = "image"
     absent: Absent = "exclude"
     decimals: int | None = None
+    tolerance_mm: float | None = DEFAULT_TOLERANCE_MM
+
+    def measures_surfaces(self, case: Case, slices: int) -> bool:
+        """Whether a case has an NSD: pictures have no spacing, and a single slice has no surface."""
+        known = slices > 1 and not is_picture(case.image)
+        return known and self.size == "image" and self.tolerance_mm is not None
 
 
 @dataclass
@@ -55,10 +66,13 @@ class Evaluated:
 
     Attributes:
         tables: way to the image's size -> case -> counts.
+        nsd: way to the image's size -> case -> surface Dice of each class but the background, NaN where
+            neither has it; of cases that have a surface.
         failures: why a case could not be used.
     """
 
     tables: dict[Resize, dict[str, Confusion]] = field(default_factory=dict)
+    nsd: dict[Resize, dict[str, list[float]]] = field(default_factory=dict)
     failures: Failures = field(default_factory=dict)
 
 
@@ -78,7 +92,9 @@ def evaluate(
         protocol: how to compare.
         reporter: hears of progress.
     """
-    found = Evaluated({resize: {} for resize in protocol.resizes})
+    found = Evaluated(
+        {resize: {} for resize in protocol.resizes}, {resize: {} for resize in protocol.resizes}
+    )
     count = segmenter.network.classes
     for done, case in enumerate(cases, start=1):
         try:
@@ -86,12 +102,14 @@ def evaluate(
             truth = classes_in(values, case, classes)
             if protocol.size == "network":
                 truth = resized_classes(truth, segmenter.plan.input.size)
-            made = {resize: Confusion(count) for resize in protocol.resizes}
-            for start, predicted in _predicted(segmenter, stack.pixels, truth.shape[1:], protocol.resizes):
-                for resize, classes_found in predicted.items():
-                    made[resize].add(truth[start : start + len(classes_found)], classes_found)
-            for resize, table in made.items():
+            predicted = _predicted(segmenter, stack.pixels, truth.shape[1:], protocol.resizes)
+            for resize, result in predicted.items():
+                table = Confusion(count)
+                table.add(truth, result)
                 found.tables[resize][case.id] = table
+                if protocol.measures_surfaces(case, len(stack)):
+                    spacing = stack.upright.spacing[::-1]
+                    found.nsd[resize][case.id] = _nsd(truth, result, spacing, count, protocol)
         except SegToolkitError as error:
             found.failures[case.id] = error
             reporter.warning(f"Case {case.id} is left out: {error.message}", error.hint)
@@ -102,15 +120,30 @@ def evaluate(
 @torch.inference_mode()
 def _predicted(
     segmenter: PdcrUafrSegmenter, pixels: Pixels, size: tuple[int, ...], resizes: Sequence[Resize]
-) -> list[tuple[int, dict[Resize, NDArray[np.uint8]]]]:
-    """Number of the first slice, and classes of some slices, by the way to their size."""
-    plan, parts = segmenter.plan, []
+) -> dict[Resize, NDArray[np.uint8]]:
+    """Classes [slices, rows, columns] by the way to their size."""
+    plan = segmenter.plan
+    parts: dict[Resize, list[NDArray[np.uint8]]] = {resize: [] for resize in resizes}
     for start in range(0, len(pixels), plan.inference.chunk):
         chunk = pixels[start : start + plan.inference.chunk]
         images = normalised(resized(chunk, plan.input.size), plan.input).to(segmenter.device)
         logits, _ = raw(segmenter.network, images, segmenter.device, segmenter.precision)
-        parts.append((start, {one: classes_at(logits, size, one).byte().cpu().numpy() for one in resizes}))
-    return parts
+        for resize, found in parts.items():
+            found.append(classes_at(logits, size, resize).byte().cpu().numpy())
+    return {resize: np.concatenate(found) for resize, found in parts.items()}
+
+
+def _nsd(
+    truth: NDArray[Any],
+    result: NDArray[np.uint8],
+    spacing_zyx: Sequence[float],
+    classes: int,
+    protocol: Protocol,
+) -> list[float]:
+    """Surface Dice of the classes 1 to ``classes`` - 1."""
+    assert protocol.tolerance_mm is not None
+    rules = generic({str(number): number for number in range(1, classes)}, protocol.tolerance_mm)
+    return [row.nsd for row in score_case("", truth, result, spacing_zyx, rules)]
 
 
 def write_evaluation(
@@ -134,9 +167,18 @@ def write_evaluation(
     for resize, tables in found.tables.items():
         for id, table in tables.items():
             scores = asdict(ImageScores.of(table, protocol.absent))
-            dice = {f"dice_{name}": float(table.dice[number]) for number, name in names.items()}
-            rows.append({"image": id, "resize": resize, **scores, **(dice if len(names) > 1 else {})})
+            by_class = {"dice": [float(one) for one in table.dice[1:]]}
+            if found.nsd[resize]:
+                by_class["nsd"] = found.nsd[resize].get(id, [math.nan] * len(names))
+                scores["foreground_nsd"] = mean_of(by_class["nsd"]).mean
+            if len(names) > 1:
+                for measure, values in by_class.items():
+                    scores |= {f"{measure}_{name}": values[number - 1] for number, name in names.items()}
+            rows.append({"image": id, "resize": resize, **scores})
         table_of_all = score_table(list(tables.values()), protocol.absent, protocol.decimals)
+        if found.nsd[resize]:
+            surfaces = mean_of([mean_of(one).mean for one in found.nsd[resize].values()])
+            table_of_all = replace(table_of_all, macro={**table_of_all.macro, "foreground_nsd": surfaces})
         summaries[resize] = asdict(table_of_all)
         lines += _told(resize, table_of_all)
     write_csv(folder / "images.csv", rows)

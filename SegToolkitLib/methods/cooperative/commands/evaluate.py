@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from argparse import ArgumentParser, Namespace
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from SegToolkitLib.cli.options import add_device, ask_in_terminal, count
+from SegToolkitLib.cli.options import add_device, add_tolerance, ask_in_terminal, count
 from SegToolkitLib.errors import SegToolkitError
 from SegToolkitLib.events import Reporter
 from SegToolkitLib.methods.registry import Command
@@ -21,19 +21,6 @@ if TYPE_CHECKING:
     from SegToolkitLib.methods.cooperative.evaluate import Candidate, Sets
 
 KINDS = ("bias", "spike", "ghosting", "motion")
-
-
-def _tolerance(text: str) -> float | None:
-    """ "2" or "none"."""
-    if text == "none":
-        return None
-    try:
-        value = float(text)
-    except ValueError as error:
-        raise ArgumentTypeError(f"{text!r} is neither a number of mm nor none") from error
-    if not 0 <= value < 1e6:
-        raise ArgumentTypeError(f"{text!r} is no distance in mm")
-    return value
 
 
 def _add_arguments(parser: ArgumentParser) -> None:
@@ -102,13 +89,7 @@ def _add_arguments(parser: ArgumentParser) -> None:
         default="native",
         help="compare on the volumes' own voxels, or as released on the networks' pixels (default: native)",
     )
-    parser.add_argument(
-        "--tolerance",
-        type=_tolerance,
-        default=2.0,
-        metavar="MM",
-        help="of the NSD; none leaves out distances, which take time (default: 2)",
-    )
+    add_tolerance(parser)
     parser.add_argument("--small", action="store_true", help="one slice at a time, for little memory")
     parser.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="where to write the tables")
     parser.add_argument(

@@ -5,7 +5,14 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from SegToolkitLib.cli.options import add_device, add_model, add_tested_cases, ask_in_terminal, count
+from SegToolkitLib.cli.options import (
+    add_device,
+    add_model,
+    add_tested_cases,
+    add_tolerance,
+    ask_in_terminal,
+    count,
+)
 from SegToolkitLib.events import Reporter
 from SegToolkitLib.methods.registry import Command
 
@@ -33,6 +40,7 @@ def _add_arguments(parser: ArgumentParser) -> None:
         help="a class that neither image nor result has: left out, or a Dice of 0 as released",
     )
     parser.add_argument("--decimals", type=count, help="round the measures of each image (published: 4)")
+    add_tolerance(parser)
     parser.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="where to write the tables")
     add_device(parser)
 
@@ -55,7 +63,7 @@ def _run(options: Namespace, reporter: Reporter) -> dict[str, object]:
     segmenter = automatic.load(model.folder, model.card, choose_device(options.device), options.precision)
     assert isinstance(segmenter, PdcrUafrSegmenter)
     resizes: tuple[Resize, ...] = ("first", "after") if options.resize == "both" else (options.resize,)
-    protocol = Protocol(resizes, options.size, options.absent, options.decimals)
+    protocol = Protocol(resizes, options.size, options.absent, options.decimals, options.tolerance)
     found = evaluate(segmenter, cases, classes, protocol, reporter)
     if len(found.failures) == len(cases):
         raise_failures(found.failures, len(cases), "evaluated")
