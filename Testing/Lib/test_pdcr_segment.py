@@ -272,8 +272,8 @@ def test_other_sizes_and_data_sets_can_be_evaluated(model: tuple[Path, Dataset],
     assert (results["cases"], results["protocol"]["size"]) == (2, "network")
     counts = np.array(results["means"]["first"]["macro"]["accuracy"]["count"])
     assert counts == 2
+    known = ("--dataset", dataset.folder, "--cases", ",".join(dataset.ids))
     with pytest.raises(SegToolkitError) as caught:
-        known = ("--dataset", dataset.folder, "--cases", ",".join(dataset.ids))
         _run("evaluate", *common, *known, "--out", tmp_path)
     assert caught.value.code == "trained-on-test"
 
