@@ -157,7 +157,7 @@ class UNet3d(nn.Module):
             units = [Unit(2 * out, out, kernel), Unit(out, out, kernel)]
             self.conv_blocks_localization.append(nn.Sequential(*map(Units, units)))
             self.seg_outputs.append(nn.Conv3d(out, classes, 1, bias=False))
-            self.att.append(UAFR(out, norm=plan.norm, dims=3) if plan.uafr else nn.Identity())
+            self.att.append(UAFR(out, norm=plan.norm, dims=3, inplace=True) if plan.uafr else nn.Identity())
         for stage in plan.projected:
             part = projection(widths[stage], plan.projection, plan.norm)
             self.add_module(f"conv_adjustchannel{stage}", part)

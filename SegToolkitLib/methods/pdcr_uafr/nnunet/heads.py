@@ -38,7 +38,7 @@ def add_heads(network: nn.Module, norm: Norm = "batch") -> nn.Module:
     # The decoder runs from the deepest stage but one to full resolution.
     widths = list(encoder.output_channels)[-2::-1]
     for stage, width in zip(stages, widths, strict=True):
-        head = UAFR(width, norm=norm, dims=dims)
+        head = UAFR(width, norm=norm, dims=dims, inplace=True)
         begin_like(network, head)
         # A hook in place of a wrapper: nnU-Net and its tools find every tensor under its usual name.
         stage.add_module(HEAD, head)
