@@ -42,7 +42,7 @@ def overlay_picture(
 
     Args:
         image: voxels [k, j, i], shown grey between the 1st and the 99.5th percentile of its finite values; a
-            colour picture [1, j, i, c] is shown grey too.
+            picture [1, j, i, c] of 8 bits in colour as it is, transparency aside.
         labels: integer codes on the grid of ``image``, 0 being background.
         path: the PNG to write; it is replaced only once the new one is whole.
         truth: as ``labels``, where the truth is known.
@@ -70,12 +70,12 @@ def overlay_picture(
     predicted = view.turn(labels.voxels)
     true = None if truth is None else view.turn(truth.voxels)
     shown = _choose_slices(view, predicted, true, slices, MOST_DEFAULT_ROWS * max(columns, 1))
-    grey = view.turn(_windowed(image.voxels))
+    drawn = view.turn(_drawn(image.voxels))
     tiles = []
     for number in shown:
         index = view.display_index(number)
         true_slice = None if true is None else true[index]
-        picture = tile(grey[index], predicted[index], true_slice, view.pixel, f"slice {number}")
+        picture = tile(drawn[index], predicted[index], true_slice, view.pixel, f"slice {number}")
         if number in mark_slices:
             corner = (picture.width - 1, picture.height - 1)
             ImageDraw.Draw(picture).rectangle((0, 0, *corner), None, MARK_COLOUR, 4)
@@ -130,7 +130,8 @@ class _View:
         )
 
     def turn(self, voxels: NDArray) -> NDArray:
-        turned = np.transpose(voxels, self.order)
+        """Voxels [k, j, i] or [k, j, i, c] as [slice, row, column] or [slice, row, column, c]."""
+        turned = np.transpose(voxels, (*self.order, *range(3, voxels.ndim)))
         return turned[tuple(slice(None, None, -1 if flip else 1) for flip in self.flips)]
 
     def display_index(self, number: int) -> int:
@@ -170,11 +171,17 @@ def _choose_slices(
     return [int(candidates[p]) for p in picks]
 
 
+def _drawn(voxels: NDArray) -> NDArray[np.uint8]:
+    """What is seen of an image: colours [k, j, i, 3], or grey values [k, j, i]."""
+    colours = voxels.ndim == 4 and voxels.shape[3] > 2 and voxels.dtype == np.uint8
+    return voxels[..., :3] if colours else _windowed(voxels)
+
+
 def _windowed(voxels: NDArray) -> NDArray[np.uint8]:
     """Grey values 0..255 between the percentiles of the finite voxels; a constant image is black."""
     values = voxels.astype(np.float32)
-    if values.ndim == 4:  # a colour picture [1, j, i, c]
-        values = values[..., :3].mean(axis=3)
+    if values.ndim == 4:  # a picture [1, j, i, c]; the last of two or four channels is transparency
+        values = values[..., : 1 if values.shape[3] == 2 else 3].mean(axis=3)
     finite = values[np.isfinite(values)]
     low, high = np.percentile(finite, WINDOW_PERCENTILES) if finite.size else (0.0, 1.0)
     if high <= low:  # a marker smaller than the percentiles still shows
@@ -184,7 +191,7 @@ def _windowed(voxels: NDArray) -> NDArray[np.uint8]:
 
 
 def _grid_text(volume: Volume) -> str:
-    k, j, i = volume.voxels.shape
+    k, j, i = volume.voxels.shape[:3]
     spacing = " x ".join(f"{s:.4g}" for s in volume.spacing)
     origin = ", ".join(f"{o:.4g}" for o in volume.origin)
     return f"{i} x {j} x {k} voxels of {spacing} mm, origin {origin}"

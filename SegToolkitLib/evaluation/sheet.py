@@ -30,7 +30,7 @@ Entry = tuple[Colour, str]
 
 
 def tile(
-    grey: NDArray[np.uint8],
+    image: NDArray[np.uint8],
     labels: NDArray | None,
     truth: NDArray | None,
     pixel: tuple[float, float],
@@ -39,17 +39,17 @@ def tile(
     """One slice as a picture with square pixels.
 
     Args:
-        grey: [row, column].
+        image: grey [row, column], or in colour [row, column, 3].
         labels: codes [row, column], which are filled.
         truth: codes [row, column], which are outlined.
         pixel: mm of a row and of a column.
         text: in a corner.
     """
-    height_mm, width_mm = grey.shape[0] * pixel[0], grey.shape[1] * pixel[1]
+    height_mm, width_mm = image.shape[0] * pixel[0], image.shape[1] * pixel[1]
     finest = max(height_mm, width_mm) / min(pixel)
     scale = min(max(TILE_SIZE, finest), LARGEST_TILE) / max(height_mm, width_mm)
     size = (max(1, round(width_mm * scale)), max(1, round(height_mm * scale)))
-    base = Image.fromarray(np.ascontiguousarray(grey)).resize(size, Image.Resampling.BILINEAR).convert("RGB")
+    base = Image.fromarray(np.ascontiguousarray(image)).resize(size, Image.Resampling.BILINEAR).convert("RGB")
     canvas = np.asarray(base, dtype=np.float32).copy()
     for code in codes_in(labels):
         assert labels is not None
@@ -60,7 +60,7 @@ def tile(
     picture = Image.fromarray(np.rint(canvas).astype(np.uint8))
     draw = ImageDraw.Draw(picture)
     if truth is not None:
-        stretch = np.array([size[1] / grey.shape[0], size[0] / grey.shape[1]])
+        stretch = np.array([size[1] / image.shape[0], size[0] / image.shape[1]])
         for code in codes_in(truth):
             padded = np.pad((truth == code).astype(np.float32), 1)
             for contour in find_contours(padded, 0.5):

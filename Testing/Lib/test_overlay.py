@@ -156,6 +156,19 @@ def test_empty_labels_constant_image_and_non_finite_voxels_still_give_a_picture(
         assert picture(path).max() > 0
 
 
+@pytest.mark.parametrize(("channels", "expected"), [(3, (200, 40, 90)), (4, (200, 40, 90)), (2, (0, 0, 0))])
+def test_pictures_keep_their_colours(channels: int, expected: tuple[int, int, int], tmp_path: Path) -> None:
+    image = np.zeros((1, 32, 32, channels), dtype=np.uint8)
+    image[..., :] = (200, 40, 90, 255)[:channels]
+    image[:, 16:] = 255
+    volume = Volume(image, (1, 1, 1), (0, 0, 0), np.eye(3))
+    path = tmp_path / "x.png"
+    overlay_picture(volume, volume.with_voxels(np.zeros((1, 32, 32), dtype=np.uint8)), path)
+    tile = picture(path)[6 : 6 + 256, 6 : 6 + 256]
+    assert tuple(tile[64, 128]) == expected
+    assert tuple(tile[192, 128]) == (255, 255, 255)
+
+
 def test_names_the_structures_and_grows_with_title_and_caption(tmp_path: Path) -> None:
     labels = blank((2, 32, 32))
     labels[:, 4:20, 4:20] = 1
