@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from SegToolkitLib.automatic.inputs import Item
+from SegToolkitLib.automatic.inputs import Item, overlay_file
 from SegToolkitLib.automatic.run import Finished, segment_volume
 from SegToolkitLib.automatic.segmenter import AutomaticOptions, AutomaticSegmenter, Described
 from SegToolkitLib.automatic.timing import remember
@@ -105,6 +105,7 @@ def _one(job: Job, item: Item, alone: bool, reporter: Reporter) -> tuple[dict[st
     started = time.monotonic()
     reporter.progress("reading", 0, 1)
     volume = _read(item.image, job.series)
+    _check_holds(item.target, volume)
     reporter.progress("reading", 1, 1)
     read = time.monotonic()
     done = segment_volume(job.segmenter, job.card, volume, job.options, reporter.progress, job.described)
@@ -116,7 +117,7 @@ def _one(job: Job, item: Item, alone: bool, reporter: Reporter) -> tuple[dict[st
         write_volume(onto_grid(values, volume, label=False), item.map_file(name))
     if job.overlay is not None:
         names = {label.value: label.name for label in done.wanted}
-        picture = _place(job.overlay, f"{item.name}.png", alone)
+        picture = overlay_file(job.overlay, item, alone)
         overlay_picture(volume, done.result.labels, picture, names=names, title=item.name)
     found = [label for label, row in zip(done.wanted, done.rows, strict=True) if row.voxels]
     segmentation = Segmentation(done.result.labels, [segment_of(label) for label in found])
@@ -126,6 +127,17 @@ def _one(job: Job, item: Item, alone: bool, reporter: Reporter) -> tuple[dict[st
     remember(job.card, str(job.segmenter.device), job.options, ended - started)
     seconds = {"read": read - started, **done.seconds, "write": ended - writing, "total": ended - started}
     return {part: round(value, 3) for part, value in seconds.items()}, done
+
+
+def _check_holds(target: Path, volume: Volume) -> None:
+    """A volume does not fit into a picture: found out before the work."""
+    slices = volume.voxels.shape[0]
+    if target.suffix.lower() == ".png" and slices > 1:
+        raise SegToolkitError(
+            "not-a-picture",
+            f"{target.name} holds one slice, but {volume.name or 'the image'} has {slices}.",
+            "Use another --format, or end the name in .seg.nrrd.",
+        )
 
 
 def segment_of(label: Label) -> Segment:
@@ -140,10 +152,6 @@ def _read(path: Path, series: Sequence[str]) -> Volume:
         return read_volume(path)
     picked = {one.uid for one in list_dicom_series(path)} & set(series)
     return read_dicom_series(path, next(iter(picked)) if len(picked) == 1 else None)
-
-
-def _place(path: Path, name: str, alone: bool) -> Path:
-    return path if alone and path.suffix and not path.is_dir() else path / name
 
 
 def _kept_rows(table: Path | None, there: Sequence[Item]) -> list[dict[str, Any]]:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 from argparse import ArgumentParser, Namespace
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
 from SegToolkitLib.automatic.inputs import (
     FORMATS,
+    Item,
+    check_overlays,
     chosen,
     find_images,
     listed,
@@ -141,7 +143,7 @@ def run(
     # A label map beside the images may be a person's work: it is not made anew as a result of ours.
     kept = left_out if options.overwrite else ()
     items = with_targets(images, options.out, options.format, kept, chosen_options.maps)
-    _check_overlay(options, len(items))
+    _check_overlay(options, items, left_out)
     _check_places(options, [item.target for item in items])
     ensure_accepted(card, accept=options.accept_licence, ask=ask)
     items = options.shard.of(items)
@@ -169,10 +171,13 @@ def table_of(table: Path | None, shard: Shard) -> Path | None:
     return table.with_name(f"{table.stem}-{shard.number}-of-{shard.count}{table.suffix}")
 
 
-def _check_overlay(options: Namespace, count: int) -> None:
-    """A name that says "one picture" cannot take many; found out before the work, not after it."""
-    path = options.overlay
-    if path is None or path.is_dir() or not path.suffix:
+def _check_overlay(options: Namespace, items: Sequence[Item], kept: Collection[Path]) -> None:
+    """A name that says "one picture" cannot take many, and none may replace an image."""
+    path, count = options.overlay, len(items)
+    if path is None:
+        return
+    if path.is_dir() or not path.suffix:
+        check_overlays(path, items, kept)
         return
     if count > 1:
         raise SegToolkitError(
@@ -186,6 +191,7 @@ def _check_overlay(options: Namespace, count: int) -> None:
             f"{path} does not say in which format to write.",
             "End the name in .png, or give a folder.",
         )
+    check_overlays(path, items, kept)
 
 
 def _check_places(options: Namespace, targets: list[Path]) -> None:

@@ -13,7 +13,8 @@ from SegToolkitLib.models.card import ModelCard
 from SegToolkitLib.volume.reading import PICTURE_SUFFIXES
 from SegToolkitLib.volume.segmentation_file import is_segmentation_name
 
-FORMATS = (".seg.nrrd", *VOLUME_SUFFIXES)
+# PNG holds the label values of a picture or of a single slice.
+FORMATS = (".seg.nrrd", *VOLUME_SUFFIXES, ".png")
 # Of files that people ask for in vain; anything else, as "run.v2", may be a folder's name.
 OTHER_SUFFIXES = (".gz", ".mhd", ".dcm", ".stl", ".obj", ".vtk", ".vtp", ".npy", ".npz", ".h5", ".csv")
 MOST_NAMED = 5
@@ -182,6 +183,35 @@ def with_targets(
                 "Choose another folder or name for the results.",
             )
     return items
+
+
+def overlay_file(overlay: Path, item: Item, alone: bool) -> Path:
+    """Where the picture of a result goes: the file itself for the only image, else into the folder."""
+    is_file = alone and overlay.suffix and not overlay.is_dir()
+    return overlay if is_file else overlay / f"{item.name}.png"
+
+
+def check_overlays(overlay: Path, items: Sequence[Item], kept: Collection[Path] = ()) -> None:
+    """Refuse to draw over an image or a result.
+
+    Args:
+        overlay: file or folder.
+        items: all of them.
+        kept: further files that must stay.
+
+    Raises:
+        SegToolkitError: "would-overwrite".
+    """
+    there = {path.resolve() for item in items for path in (item.image, item.target)}
+    there |= {path.resolve() for path in kept}
+    for item in items:
+        picture = overlay_file(overlay, item, len(items) == 1)
+        if picture.resolve() in there:
+            raise SegToolkitError(
+                "would-overwrite",
+                f"The overlay {picture} would replace an image or a result.",
+                "Give --overlay another folder or name.",
+            )
 
 
 def _refuse_file_name(out: Path, count: int) -> None:

@@ -7,11 +7,13 @@ import os
 import subprocess
 import sys
 from argparse import ArgumentParser
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from automatic_cases import METHODS, boxes, brightness, image, make_model, turned, write
 from SegToolkitLib.automatic import command
@@ -140,6 +142,38 @@ def test_a_map_does_not_take_the_place_of_an_image(place: Path) -> None:
         with pytest.raises(SegToolkitError, match=r"a_darkness\.nii\.gz is among") as error:
             run(place, *words, "-o", out, "--format", suffix)
         assert error.value.code == "would-overwrite"
+
+
+def test_an_overlay_does_not_take_the_place_of_an_image_or_a_result(place: Path) -> None:
+    picture = np.linspace(0, 200, 64 * 64).reshape(64, 64).astype(np.uint8)
+    (place / "slices").mkdir()
+    Image.fromarray(picture).save(place / "slices" / "p.png")
+    one = ["-i", place / "slices" / "p.png"]
+    for words in (
+        ["-o", place / "out", "--overlay", place / "slices"],
+        ["-o", place / "out", "--overlay", place / "slices" / "p.png"],
+        ["-o", place / "out", "--format", ".png", "--overlay", place / "out"],
+        ["-o", place / "slices", "--format", ".png"],
+    ):
+        assert refused(place, *one, *words).code == "would-overwrite"
+    assert np.array_equal(np.asarray(Image.open(place / "slices" / "p.png")), picture)
+    assert not (place / "out").exists()
+
+
+def test_a_picture_holds_one_slice(place: Path) -> None:
+    one = ["-i", place / "in" / "a.nii.gz"]
+    error = refused(place, *one, "-o", place / "a.png")
+    assert error.code == "not-a-picture"
+    assert error.message.startswith("a.png holds one slice, but")
+    k = int(np.flatnonzero(boxes().any(axis=(1, 2)))[0])
+    single = replace(image(), voxels=image().voxels[k : k + 1])
+    write(single, place / "single.nii.gz")
+    run(place, "-i", place / "single.nii.gz", "-o", place / "single.png")
+    run(place, "-i", place / "single.nii.gz", "-o", place / "out", "--format", ".nii.gz")
+    found = np.asarray(Image.open(place / "single.png"))
+    assert found.dtype == np.uint8
+    assert np.array_equal(found, read_volume(place / "out" / "single.nii.gz").voxels[0])
+    assert found.any()
 
 
 def test_cases_are_chosen_by_a_list_and_divided_among_machines(place: Path) -> None:
