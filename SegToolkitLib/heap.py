@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
+from threading import Lock
 
 # Parameters of mallopt(3), and glibc's own values of them.
 TRIM_THRESHOLD, MMAP_MAX = -1, -4
@@ -26,22 +27,44 @@ PAGE = 2**21
 def kept() -> Iterator[None]:
     """Freed memory stays with the process until the end of this, then all that is unused goes back.
 
-    Does nothing where the C library is not glibc. It counts for the whole process, so nesting it, or using it
-    in several threads at once, ends it with the first one that ends: results are the same, only slower.
+    Does nothing where the C library is not glibc. It counts for the whole process: nested, or in several
+    threads at once, it lasts until the last one ends.
     """
     library = _glibc()
     if library is None:
         yield
         return
-    library.mallopt(TRIM_THRESHOLD, NEVER)
-    library.mallopt(MMAP_MAX, 0)
-    _ask_for_large_pages(library)
+    _users.enter(library)
     try:
         yield
     finally:
-        library.mallopt(TRIM_THRESHOLD, RELEASED_TRIM)
-        library.mallopt(MMAP_MAX, RELEASED_MMAP)
-        library.malloc_trim(0)
+        _users.leave(library)
+
+
+class _Users:
+    """How many computations keep memory at the moment."""
+
+    def __init__(self) -> None:
+        self._lock, self._count = Lock(), 0
+
+    def enter(self, library: ctypes.CDLL) -> None:
+        with self._lock:
+            self._count += 1
+            if self._count == 1:
+                library.mallopt(TRIM_THRESHOLD, NEVER)
+                library.mallopt(MMAP_MAX, 0)
+                _ask_for_large_pages(library)
+
+    def leave(self, library: ctypes.CDLL) -> None:
+        with self._lock:
+            self._count -= 1
+            if self._count == 0:
+                library.mallopt(TRIM_THRESHOLD, RELEASED_TRIM)
+                library.mallopt(MMAP_MAX, RELEASED_MMAP)
+                library.malloc_trim(0)
+
+
+_users = _Users()
 
 
 def _ask_for_large_pages(library: ctypes.CDLL) -> None:

@@ -24,6 +24,7 @@ from typing import Any
 
 import torch
 
+from SegToolkitLib import heap
 from SegToolkitLib.atomic import write_json
 from SegToolkitLib.methods.pdcr_uafr.data import Batch
 from SegToolkitLib.methods.pdcr_uafr.network import build_network
@@ -175,17 +176,19 @@ def serve(network: str, mode: str, variant: str, threads: int) -> None:
     """Take turns: a line in, a line of figures out; the peak memory of the process at the end."""
     torch.set_num_threads(threads)
     turn = NETWORKS[network][0](variant, mode)
-    turn()
-    print("ready", flush=True)
-    for _ in sys.stdin:
-        computed, started = time.process_time(), time.perf_counter()
+    # As in trainings and in use; else chance decides which variant gets its memory cleared anew in each turn.
+    with heap.kept():
         turn()
-        found = {
-            "seconds": time.perf_counter() - started,
-            "computing_seconds": time.process_time() - computed,
-            "peak_memory_mb": peak_memory_mb(CPU),
-        }
-        print(json.dumps(found), flush=True)
+        print("ready", flush=True)
+        for _ in sys.stdin:
+            computed, started = time.process_time(), time.perf_counter()
+            turn()
+            found = {
+                "seconds": time.perf_counter() - started,
+                "computing_seconds": time.process_time() - computed,
+                "peak_memory_mb": peak_memory_mb(CPU),
+            }
+            print(json.dumps(found), flush=True)
 
 
 @contextlib.contextmanager

@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 
+from SegToolkitLib import heap
 from SegToolkitLib.errors import SegToolkitError
 from SegToolkitLib.events import Reporter
 from SegToolkitLib.training.board import Board
@@ -99,7 +100,9 @@ class Loop:
         self._restore_scaler()
         self._board = Board(self._board_folder(), first)
         try:
-            return self._train(first)
+            # On a CPU a step's tensors come and go in memory that would be cleared anew each time.
+            with heap.kept() if self._device.type == "cpu" else contextlib.nullcontext():
+                return self._train(first)
         finally:
             self._board.close()
 

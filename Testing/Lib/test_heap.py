@@ -32,6 +32,11 @@ with heap.kept():
     touched(1)
     told |= {"inside": touched(10), "held": resident()}
 told |= {"after": resident(), "outside_again": touched(10)}
+with heap.kept():
+    with heap.kept():
+        touched(1)
+    told["after_inner"] = touched(10)
+told["after_outer"] = touched(10)
 print(json.dumps(told))
 """
 
@@ -43,6 +48,8 @@ def test_memory_is_kept_inside_and_goes_back_after_it() -> None:
     # Pages that the system had to clear while an array of 64 MB came and went ten times.
     assert told["inside"] < told["outside"] / 5
     assert told["outside_again"] > told["outside"] / 2
+    assert told["after_inner"] < told["outside"] / 5
+    assert told["after_outer"] > told["outside"] / 2
     assert told["held"] > told["at_rest"] + 50e6
     assert told["after"] < told["at_rest"] + 20e6
 

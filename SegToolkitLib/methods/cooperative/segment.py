@@ -24,6 +24,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from SegToolkitLib import heap
 from SegToolkitLib.automatic.segmenter import AutomaticOptions, AutomaticResult, Progress
 from SegToolkitLib.errors import SegToolkitError
 from SegToolkitLib.methods.cooperative.plan import DISAGREEMENT, ModelPlan
@@ -96,7 +97,7 @@ class CooperativeSegmenter:
         seconds: dict[str, float] = {}
         with _timed(seconds, "prepare", tell):
             stack = stacked(volume, self.plan.input)
-        with _timed(seconds, "slices"):
+        with _timed(seconds, "slices"), heap.kept():
             outputs = self.predict(stack, options, lambda done, total: tell("slices", done, total))
         with _timed(seconds, "restore", tell):
             labels = self._restored(stack, outputs, options.labels)

@@ -21,6 +21,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from SegToolkitLib import heap
 from SegToolkitLib.automatic.segmenter import AutomaticOptions, AutomaticResult, Progress
 from SegToolkitLib.methods.pdcr_uafr.checkpoints import loaded_network
 from SegToolkitLib.methods.pdcr_uafr.plan import ModelPlan
@@ -75,7 +76,7 @@ class PdcrUafrSegmenter:
         seconds: dict[str, float] = {}
         with _timed(seconds, "prepare", tell):
             stack = stacked(volume, self.plan.input)
-        with _timed(seconds, "slices"):
+        with _timed(seconds, "slices"), heap.kept():
             outputs = predict(
                 self.network,
                 stack.pixels,
