@@ -165,20 +165,21 @@ def write_evaluation(
     summaries: dict[str, Any] = {}
     lines: list[str] = []
     for resize, tables in found.tables.items():
+        surfaces = found.nsd.get(resize, {})
         for id, table in tables.items():
             scores = asdict(ImageScores.of(table, protocol.absent))
             by_class = {"dice": [float(one) for one in table.dice[1:]]}
-            if found.nsd[resize]:
-                by_class["nsd"] = found.nsd[resize].get(id, [math.nan] * len(names))
+            if surfaces:
+                by_class["nsd"] = surfaces.get(id, [math.nan] * len(names))
                 scores["foreground_nsd"] = mean_of(by_class["nsd"]).mean
             if len(names) > 1:
                 for measure, values in by_class.items():
                     scores |= {f"{measure}_{name}": values[number - 1] for number, name in names.items()}
             rows.append({"image": id, "resize": resize, **scores})
         table_of_all = score_table(list(tables.values()), protocol.absent, protocol.decimals)
-        if found.nsd[resize]:
-            surfaces = mean_of([mean_of(one).mean for one in found.nsd[resize].values()])
-            table_of_all = replace(table_of_all, macro={**table_of_all.macro, "foreground_nsd": surfaces})
+        if surfaces:
+            nsd = mean_of([mean_of(one).mean for one in surfaces.values()])
+            table_of_all = replace(table_of_all, macro={**table_of_all.macro, "foreground_nsd": nsd})
         summaries[resize] = asdict(table_of_all)
         lines += _told(resize, table_of_all)
     write_csv(folder / "images.csv", rows)
