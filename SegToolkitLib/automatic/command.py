@@ -173,19 +173,17 @@ def table_of(table: Path | None, shard: Shard) -> Path | None:
 
 def _check_overlay(options: Namespace, items: Sequence[Item], kept: Collection[Path]) -> None:
     """A name that says "one picture" cannot take many, and none may replace an image."""
-    path, count = options.overlay, len(items)
+    path = options.overlay
     if path is None:
         return
-    if path.is_dir() or not path.suffix:
-        check_overlays(path, items, kept)
-        return
-    if count > 1:
+    is_file = path.suffix and not path.is_dir()
+    if is_file and len(items) > 1:
         raise SegToolkitError(
             "several-images",
-            f"--overlay {path} is one file, but there are {count} images.",
+            f"--overlay {path} is one file, but there are {len(items)} images.",
             "Give the name of a folder.",
         )
-    if path.suffix.lower() != ".png":
+    if is_file and path.suffix.lower() != ".png":
         raise SegToolkitError(
             "unknown-suffix",
             f"{path} does not say in which format to write.",

@@ -5,10 +5,16 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
 from SegToolkitLib import heap
+from SegToolkitLib.events import Reporter
+from SegToolkitLib.training.loop import StepResult, train
+from test_training import CPU, Plain, plain_options, run_of
 
 # Told by a process of its own: what other tests have left in this one's heap would count as well.
 MEASURE = """
@@ -63,6 +69,27 @@ def test_other_systems_and_libraries_are_left_alone(monkeypatch: pytest.MonkeyPa
             pass
     finally:
         heap._glibc.cache_clear()
+
+
+def test_trainings_on_a_cpu_keep_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    inside, seen = [0], []
+
+    @contextmanager
+    def kept() -> Iterator[None]:
+        inside[0] += 1
+        yield
+        inside[0] -= 1
+
+    class Watching(Plain):
+        def step(self, sample: float | None) -> StepResult:
+            seen.append(inside[0])
+            return super().step(sample)
+
+    monkeypatch.setattr(heap, "kept", kept)
+    task = Watching([1.0, 2.0])
+    train(task, run_of(tmp_path / "run"), plain_options(task), CPU, Reporter())
+    assert seen == [1, 1]
+    assert inside == [0]
 
 
 def test_an_error_inside_passes_and_ends_it() -> None:
