@@ -133,3 +133,24 @@ def test_an_odd_mask_is_warned_about_with_the_hint_of_the_caller(tmp_path: Path)
 def test_superpixel_settings_that_make_no_sense_are_refused(wrong: dict) -> None:
     with pytest.raises(SegToolkitError, match="Superpixels cannot"):
         SuperpixelSettings(**wrong)
+
+
+def test_labels_that_somebody_made_otherwise_are_kept_and_the_settings_named(tmp_path: Path) -> None:
+    theirs = SuperpixelSettings(min_size=60, threshold=120)
+    pseudo_labels_of("1", volume(1), theirs, tmp_path, Reporter())
+    made = (tmp_path / "superpix-60_1.nii.gz").read_bytes()
+    asked = SuperpixelSettings(min_size=60, threshold="otsu", rule="compat")
+    with pytest.raises(SegToolkitError) as error:
+        pseudo_labels_of("1", volume(1), asked, tmp_path, Reporter(), replace=False)
+    assert "threshold 120.0, rule present" in str(error.value)
+    assert "--set data.threshold=120.0 --set data.superpixel_rule=present" in error.value.hint
+    assert (tmp_path / "superpix-60_1.nii.gz").read_bytes() == made
+    pseudo_labels_of("1", volume(1), asked, tmp_path, Reporter())
+    assert (tmp_path / "superpix-60_1.nii.gz").read_bytes() != made
+
+
+def test_labels_of_a_replaced_image_are_made_again_wherever_they_lie(tmp_path: Path) -> None:
+    options = SuperpixelSettings(min_size=60, threshold=50)
+    pseudo_labels_of("1", volume(1), options, tmp_path, Reporter())
+    found = pseudo_labels_of("1", volume(2), options, tmp_path, Reporter(), replace=False)
+    assert np.array_equal(found.voxels, volume_pseudo_labels(volume(2).voxels, options))

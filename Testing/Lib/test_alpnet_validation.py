@@ -70,6 +70,18 @@ def test_the_scans_that_the_fold_holds_out_are_validated_on(
     assert all(abs(float(scan.image.mean())) < 1e-3 for scan in held_out)
 
 
+def test_scans_of_several_sizes_are_validated_on_together(tmp_path: Path) -> None:
+    for seed, rows in ((1, 64), (2, 72), (3, 64), (4, 64)):
+        write_volume(phantom(seed, size=(rows, 64), slices=12).image, tmp_path / f"image_{seed}.nii.gz")
+    description = {"name": "tiny", "modality": "MR", "labels": {"background": 0}, "folds": 4}
+    (tmp_path / "dataset.json").write_text(json.dumps(description), encoding="utf-8")
+    run = RunFolder(tmp_path / "run")
+    asked = settings("validate_every=4", "data.fold=0")
+    assert run_training(METHOD, run.path, asked, Start(str(tmp_path)), "cpu", Reporter())
+    [figures] = run.events("validation")
+    assert 0 < figures["dice"] <= 1
+
+
 def test_validation_writes_figures_pictures_and_the_card_and_changes_no_loss(
     data: Path, tmp_path: Path
 ) -> None:

@@ -213,6 +213,8 @@ def test_superpixels_are_written_once_with_a_preview(place: Path, tmp_path: Path
     assert main(call) == 0
     assert made.stat().st_mtime_ns == first
     assert main([*call, "--compat"]) == 0
+    assert made.stat().st_mtime_ns == first, "train's default preset numbers them so"
+    assert main([*call, "--preset", "default"]) == 0
     assert made.stat().st_mtime_ns != first
 
 

@@ -83,8 +83,14 @@ _NO_STATISTICS = Normalisation("MR")
 
 
 def _data(context: Context) -> TrainingData:
-    superpixels = context.places.get("superpixels") or context.run.path / "superpixels"
-    return load_training_data(_dataset(context), context.settings, superpixels, context.reporter)
+    folder, own = _superpixels(context)
+    return load_training_data(_dataset(context), context.settings, folder, context.reporter, own)
+
+
+def _superpixels(context: Context) -> tuple[Path, bool]:
+    """Folder of the pseudo-labels, and whether it is the run's own: what a person tuned is not replaced."""
+    given = context.places.get("superpixels")
+    return given or context.run.path / "superpixels", given is None
 
 
 def _dataset(context: Context) -> Dataset:
@@ -95,8 +101,8 @@ def _dataset(context: Context) -> Dataset:
 def _held_out(context: Context, data: TrainingData) -> list[Episode]:
     """The validation's episodes, the same at every validation."""
     settings: AlpnetSettings = context.settings
-    superpixels = context.places.get("superpixels") or context.run.path / "superpixels"
-    scans = held_out_scans(_dataset(context), settings, data, superpixels, context.reporter)
+    folder, own = _superpixels(context)
+    scans = held_out_scans(_dataset(context), settings, data, folder, context.reporter, own)
     sampler = EpisodeSampler(
         scans,
         AUGMENTATIONS[settings.episodes.augmentation],

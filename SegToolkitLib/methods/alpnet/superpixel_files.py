@@ -24,6 +24,14 @@ from SegToolkitLib.methods.alpnet.superpixels import (
 from SegToolkitLib.validation import read_json
 from SegToolkitLib.volume import Volume, read_volume, write_volume
 
+# Which setting of a training is which of the superpixels'; the smallest size is part of the file's name.
+TRAINING_SETTINGS = {
+    "scale": "data.superpixel_scale",
+    "sigma": "data.superpixel_sigma",
+    "threshold": "data.threshold",
+    "rule": "data.superpixel_rule",
+}
+
 
 def superpixel_name(options: SuperpixelSettings) -> str:
     """The authors' name for their setting ("MIDDLE"), else the smallest size in pixels."""
@@ -40,6 +48,7 @@ def pseudo_labels_of(
     pool: Executor | None = None,
     *,
     hint: str = "Give another threshold (--fg-threshold).",
+    replace: bool = True,
 ) -> Volume:
     """Pseudo-labels of one volume, read from ``folder`` or made and written there.
 
@@ -54,6 +63,10 @@ def pseudo_labels_of(
         reporter: hears of odd patient masks.
         pool: worker processes; None makes them in this one.
         hint: what to do about an odd patient mask.
+        replace: labels made with other settings; otherwise they are somebody's, and an error.
+
+    Raises:
+        SegToolkitError: "superpixels-differ" for labels of another size, or with other settings.
     """
     stem = folder / f"{superpixel_name(options)}_{id}"
     file, record = stem.with_name(stem.name + ".nii.gz"), stem.with_name(stem.name + ".json")
@@ -67,6 +80,8 @@ def pseudo_labels_of(
             f"{file} has another size than its image.",
             "Delete it, or give another folder for the superpixels.",
         )
+    if file.exists() and not replace:
+        _check_settings(file, read_json(record), made_with)
     labels = image.with_voxels(volume_pseudo_labels(image.voxels, options, pool=pool))
     # Without its labels the record is harmless; labels without a record would pass for somebody's own.
     file.unlink(missing_ok=True)
@@ -75,6 +90,19 @@ def pseudo_labels_of(
     write_json(record, made_with)
     write_volume(labels, file)
     return labels
+
+
+def _check_settings(file: Path, found: dict[str, Any], asked: dict[str, Any]) -> None:
+    differing = [name for name in TRAINING_SETTINGS if found.get(name) != asked[name]]
+    if not differing:
+        return
+    there, here = (", ".join(f"{name} {made.get(name)}" for name in differing) for made in (found, asked))
+    settings = " ".join(f"--set {TRAINING_SETTINGS[name]}={found.get(name)}" for name in differing)
+    raise SegToolkitError(
+        "superpixels-differ",
+        f"{file} was made with {there}; this training asks for {here}.",
+        f"Train on what is there ({settings}), or give another folder for the superpixels.",
+    )
 
 
 def _record(image: Volume, options: SuperpixelSettings) -> dict[str, Any]:

@@ -61,7 +61,7 @@ class TrainingData:
 
 
 def load_training_data(
-    dataset: Dataset, settings: AlpnetSettings, superpixels: Path, reporter: Reporter
+    dataset: Dataset, settings: AlpnetSettings, superpixels: Path, reporter: Reporter, replace: bool = True
 ) -> TrainingData:
     """Read the training volumes of a fold and make (or read) their pseudo-labels.
 
@@ -73,6 +73,7 @@ def load_training_data(
         settings: fold, setting, superpixel sizes.
         superpixels: folder of the pseudo-labels; what is missing there is made.
         reporter: hears of progress and of odd patient masks.
+        replace: pseudo-labels made with other settings, see :func:`pseudo_labels_of`.
 
     Raises:
         SegToolkitError: "sizes-differ" where several slices share a step, and what reading raises.
@@ -89,7 +90,9 @@ def load_training_data(
     with worker_pool() as pool:
         for done, id in enumerate(ids, start=1):
             maps[id] = [
-                pseudo_labels_of(id, volumes[id], one, superpixels, reporter, pool, hint=THRESHOLD_HINT)
+                pseudo_labels_of(
+                    id, volumes[id], one, superpixels, reporter, pool, hint=THRESHOLD_HINT, replace=replace
+                )
                 for one in options
             ]
             reporter.progress("superpixels", done, len(ids))

@@ -58,11 +58,17 @@ class Example:
 
 
 def held_out_scans(
-    dataset: Dataset, settings: AlpnetSettings, data: TrainingData, superpixels: Path, reporter: Reporter
+    dataset: Dataset,
+    settings: AlpnetSettings,
+    data: TrainingData,
+    superpixels: Path,
+    reporter: Reporter,
+    replace: bool = True,
 ) -> list[Scan]:
     """The scans to validate on: those that the fold holds out, or all where it holds out none.
 
-    Their pseudo-labels are made where they are missing; they are normalised like the training scans.
+    Their pseudo-labels are made where they are missing; they are normalised like the training scans. The
+    arguments are those of :func:`load_training_data`.
     """
     if data.split is None:
         return data.scans
@@ -74,7 +80,9 @@ def held_out_scans(
             volume = read_volume(dataset.case(id).image)
             rows, columns = slice_size(dataset.description, volume.voxels.shape)
             maps = [
-                pseudo_labels_of(id, volume, one, superpixels, reporter, pool, hint=THRESHOLD_HINT)
+                pseudo_labels_of(
+                    id, volume, one, superpixels, reporter, pool, hint=THRESHOLD_HINT, replace=replace
+                )
                 for one in options
             ]
             scans.append(
@@ -114,9 +122,9 @@ def validate(
     for start in range(0, len(episodes), SLICES_AT_ONCE):
         part = episodes[start : start + SLICES_AT_ONCE]
         slices = [episode.support for episode in part] + [episode.query for episode in part]
-        features = network(torch.stack([torch.as_tensor(s).to(device) for s in slices])).float()
+        features = _features(network, slices, device)
         for index, episode in enumerate(part):
-            support, query = features[index, None], features[len(part) + index, None]
+            support, query = features[index], features[len(part) + index]
             found = [
                 _structure(support, query, episode, number, pooling, settings)
                 for number in range(len(episode.support_masks))
@@ -131,6 +139,14 @@ def validate(
     # The largest structures, which are the same at every validation: slivers show nothing.
     examples.sort(key=lambda one: -int(one.episode.query_masks[one.structure].sum()))
     return {"dice": sum(dices) / len(dices), "loss": sum(losses) / len(losses)}, examples[:SHOWN]
+
+
+def _features(network: ALPNet, slices: Sequence[NDArray], device: torch.device) -> list[Tensor]:
+    """Of each slice [1, C, h, w]: together where they have one size, which held-out scans need not have."""
+    tensors = [torch.as_tensor(one)[None].to(device) for one in slices]
+    if len({one.shape for one in tensors}) == 1:
+        return list(network(torch.cat(tensors)).float().split(1))
+    return [network(one).float() for one in tensors]
 
 
 def _structure(
