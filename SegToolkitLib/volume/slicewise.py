@@ -21,10 +21,11 @@ CLEARLY_COARSER = 1.01
 def slice_axis(grid: Grid) -> int:
     """Axis (0 = i, 1 = j, 2 = k) along which slices are counted: the clearly coarsest one, else k.
 
-    A volume of a single slice along k is a picture, whatever its spacing says.
+    A volume of a single slice is a picture, whatever its spacing says.
     """
-    if grid.size[2] == 1:
-        return 2
+    single = [axis for axis in (2, 1, 0) if grid.size[axis] == 1]
+    if single:
+        return single[0]
     coarsest = int(np.argmax(grid.spacing))
     return coarsest if grid.spacing[coarsest] > CLEARLY_COARSER * grid.spacing[2] else 2
 

@@ -42,6 +42,8 @@ def oblique(volume: Volume) -> Volume:
         ((1, 1, 1), (9, 9, 9), 2),
         ((1.005, 1, 1), (9, 9, 9), 2),
         ((5, 1, 1), (1, 9, 9), 2),
+        ((1, 1, 1), (9, 9, 1), 0),
+        ((1, 1, 5), (9, 1, 9), 1),
     ],
 )
 def test_slices_lie_along_the_clearly_coarsest_axis(spacing: Any, shape: Any, axis: int) -> None:

@@ -7,11 +7,13 @@ import os
 import subprocess
 import sys
 from argparse import ArgumentParser
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import SimpleITK as sitk
 
 from nnunet_runs import TRAINERS, made_case, needs_nnunet
 from SegToolkitLib.dataset.dataset import Dataset
@@ -21,6 +23,8 @@ from SegToolkitLib.events import Reporter
 from SegToolkitLib.methods.nnunet.raw import write_raw
 from SegToolkitLib.methods.registry import commands_of
 from SegToolkitLib.volume import read_volume, write_volume
+from SegToolkitLib.volume.segmentation import Segmentation, generated_segment
+from SegToolkitLib.volume.segmentation_file import write_segmentation
 
 SHAPE = (6, 8, 7)
 
@@ -70,6 +74,24 @@ def test_files_that_fit_are_linked_or_copied(tmp_path: Path, copy: bool) -> None
     assert sorted(file.name for file in (folder / "labelsTr").iterdir()) == [
         f"image_a{number}.nii.gz" for number in range(4)
     ]
+
+
+def test_segments_in_two_layers_become_one_label_a_voxel(tmp_path: Path) -> None:
+    """Linked, they would be a 4-D file to nnU-Net, which takes .nrrd as it comes."""
+    dataset = described(tmp_path / "data", ".nrrd", label_pattern="label_{id}.seg.nrrd")
+    segments = [generated_segment(1), replace(generated_segment(2), layer=1)]
+    for case in dataset.cases[:4]:
+        plain = read_volume(tmp_path / "data" / f"label_{case.id}.nrrd", label=True)
+        layers = tuple(plain.with_voxels(np.where(plain.voxels == n, n, 0).astype(np.uint8)) for n in (1, 2))
+        file = tmp_path / "data" / f"label_{case.id}.seg.nrrd"
+        write_segmentation(Segmentation(plain, segments, layers), file)
+    folder = write_raw(Dataset.open(tmp_path / "data"), tmp_path / "home", 7)
+    assert content(folder)["numTraining"] == 4
+    for number in range(4):
+        written = sitk.ReadImage(folder / "labelsTr" / f"image_a{number}.nrrd")
+        source = sitk.ReadImage(tmp_path / "data" / f"label_a{number}.nrrd")
+        assert written.GetDimension() == 3
+        assert np.array_equal(sitk.GetArrayFromImage(written), sitk.GetArrayFromImage(source))
 
 
 def test_patients_stay_together_in_the_folds(tmp_path: Path) -> None:

@@ -98,6 +98,7 @@ def test_the_readmes_configuration_is_our_default() -> None:
     assert found.settings.snapshot_every == 20 * defaults.optimiser.steps_per_epoch
     assert "model.freeze_bn" in found.ignored
     assert "ignored: mc (of the authors' cluster)" in found.text()
+    assert "optimiser.steps_per_epoch = 225 updates: set it to the images divided by 4" in found.text()
     told = set(found.mapped) | set(found.ignored)
     assert len(told) == sum(len(one) if isinstance(one, dict) else 1 for one in README.values())
 
@@ -188,6 +189,7 @@ def test_variants_differ_in_what_they_are_called_after() -> None:
         "full": (True, True),
         "released": (True, True),
     }
+    assert {name for name, (_, s) in VARIANTS.items() if s.input.intensity_scale == 1} == {"released"}
     for _, settings in VARIANTS.values():
         assert PdcrUafrSettings.model_validate(settings.model_dump(mode="json")) == settings
         # The layers of a variant must exist in its own images.

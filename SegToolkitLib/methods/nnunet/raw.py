@@ -25,6 +25,7 @@ from SegToolkitLib.dataset.splits import (
 )
 from SegToolkitLib.errors import SegToolkitError
 from SegToolkitLib.volume import read_volume, write_volume
+from SegToolkitLib.volume.segmentation_file import is_segmentation_name
 
 # Endings that nnU-Net's usual reader takes.
 ENDINGS = (".nii.gz", ".nrrd", ".mha")
@@ -140,7 +141,8 @@ def _fill(
 
 def _label(case: Case, target: Path, values: Mapping[int, int], copy: bool) -> None:
     assert case.label is not None
-    if _ending(case.label) == _ending(target) and all(old == new for old, new in values.items()):
+    plain = _ending(case.label) == _ending(target) and not is_segmentation_name(case.label)
+    if plain and all(old == new for old, new in values.items()):
         _link(case.label, target, copy)
         return
     label = read_volume(case.label, label=True)

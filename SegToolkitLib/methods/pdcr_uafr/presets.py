@@ -51,6 +51,7 @@ _TITLES: dict[Variant, str] = {
     "full": "PDCR with small squares, and UAFR",
 }
 _RELEASED = PdcrUafrSettings(
+    input=InputPlan(intensity_scale=1),
     pdcr=_RELEASED_PDCR,
     schedule=ScheduleSettings(order="released"),
     data=DataSettings(mask_rule="released"),

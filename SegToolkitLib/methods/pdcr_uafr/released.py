@@ -78,6 +78,12 @@ class Translation:
     def text(self) -> str:
         """What a person reads, one line a key that did not become a setting."""
         lines = [f"{len(self.mapped)} keys became settings"]
+        if "optimiser.epochs" in self.mapped.values():
+            optimiser = self.settings.optimiser
+            lines.append(
+                "an epoch of the authors is a round through all images; here it is optimiser.steps_per_epoch"
+                f" = {optimiser.steps_per_epoch} updates: set it to the images divided by {optimiser.batch}"
+            )
         lines += [f"ignored: {key} ({why})" for key, why in self.ignored.items()]
         lines += [f"unknown: {key}" for key in self.unknown]
         return "\n".join(lines)
