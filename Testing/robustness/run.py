@@ -3,8 +3,8 @@
     python Testing/robustness/run.py --data FOLDER_OF_DATA_SETS --out runs/robustness
 
 For each seed, standard and cooperative training on the same ten patients, with as many updates and the same
-batches; the patients of the seed's fold, whom neither has seen, are the test, as they are and with each kind
-of artefact. What is finished is not done again, nor what ``scores.json`` beside this file keeps (``--keep``
+batches, the cooperative one with a warm-up; the patients of the seed's fold, whom neither has seen, are the
+test, as they are and with each kind of artefact. What is finished is not done again, nor what ``scores.json`` beside this file keeps (``--keep``
 adds to it; ``--anew`` asks for all): stop the command and give it once more as you like.
 """
 
@@ -61,6 +61,7 @@ class Training:
         write_json(config, self.plan["training"])
         settings = {
             "step.mode": self.mode,
+            **({"optimiser.warm_up": self._warm_up} if self.mode == "cooperative" else {}),
             "data.fold": self.seed % self.plan["folds"],
             "data.cases": self._cases(description),
             "seed": self.seed,
@@ -86,6 +87,12 @@ class Training:
             return kept
         found: Scores = json.loads(self._done.read_text(encoding="utf-8"))
         return found
+
+    @property
+    def _warm_up(self) -> int:
+        """Updates without hard examples."""
+        optimiser = self.plan["training"]["optimiser"]
+        return round(self.plan["warm_up"] * optimiser["epochs"] * optimiser["steps_per_epoch"])
 
     @property
     def _test(self) -> Path:
