@@ -3,12 +3,13 @@
 Source: Slicer's terminology "Segmentation category and type - DICOM master list" (SNOMED CT codes as in DICOM
 PS3.16, and the recommended colours; parotid gland and brain stem, which have none there, have those of
 salivary glands and midbrain, and the myocardium, which is not in that list, has a colour of ours).
+Changes of tissue have the codes that the module of weak supervision gives them, too.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from SegToolkitLib.models.card import Label
@@ -17,6 +18,7 @@ from SegToolkitLib.palette import label_colour
 CONTEXT = "Segmentation category and type - DICOM master list"
 REGIONS = "Anatomic codes - DICOM master list"
 CATEGORY = "SCT^123037004^Anatomical Structure"
+ALTERED = "SCT^49755003^Morphologically Altered Structure"
 SIDES = {"right": "SCT^24028007^Right", "left": "SCT^7771000^Left"}
 NOTHING = "^^"
 
@@ -31,6 +33,7 @@ class Structure:
         colour: red, green, blue in 0..255.
         paired: there is a right and a left one.
         names: further names, in small letters.
+        category: of the code, in Slicer's list.
     """
 
     code: str
@@ -38,8 +41,10 @@ class Structure:
     colour: tuple[int, int, int]
     paired: bool = False
     names: tuple[str, ...] = ()
+    category: str = CATEGORY
 
 
+_TUMOURS = ("", "whole ", "enhancing ", "non enhancing ")
 STRUCTURES = (
     Structure("10200004", "Liver", (221, 130, 101)),
     Structure("64033007", "Kidney", (185, 102, 83), True, ("kidneys",)),
@@ -64,6 +69,33 @@ STRUCTURES = (
         "53085002", "Right Ventricle", (181, 85, 57), False, ("rv", "right ventricle of heart", "rv cavity")
     ),
     Structure("49848007", "Left Ventricle Myocardium", (206, 160, 140), False, ("myocardium", "myo")),
+    Structure("80891009", "Heart", (206, 110, 84)),
+    Structure("39607008", "Lung", (197, 165, 145), True, ("lungs",)),
+    Structure("44567001", "Trachea", (182, 228, 255)),
+    Structure("12738006", "Brain", (250, 250, 225)),
+    Structure("71854001", "Colon", (204, 168, 143)),
+    Structure("30315005", "Small Intestine", (205, 167, 142), False, ("small bowel",)),
+    Structure("89837001", "Bladder", (222, 154, 132), False, ("urinary bladder",)),
+    Structure("41216001", "Prostate", (230, 158, 140), False, ("prostate gland",)),
+    Structure(
+        "52988006",
+        "Lesion",
+        (253, 135, 192),
+        False,
+        ("lesions", "skin lesion", "white matter lesion"),
+        ALTERED,
+    ),
+    Structure(
+        "4147007",
+        "Mass",
+        (144, 238, 144),
+        False,
+        tuple(f"{kind}{word}" for kind in _TUMOURS for word in ("tumour", "tumor")),
+        ALTERED,
+    ),
+    Structure("79654002", "Edema", (140, 224, 228), False, ("oedema",), ALTERED),
+    Structure("6574001", "Necrosis", (216, 191, 216), False, ("necrotic core",), ALTERED),
+    Structure("367643001", "Cyst", (205, 205, 100), False, ("cysts",), ALTERED),
 )
 # Structures by every name that they have.
 _BY_NAME = {name: one for one in STRUCTURES for name in (one.meaning.casefold(), *one.names)}
@@ -100,7 +132,32 @@ def terminology_of(name: str) -> str:
         return ""
     one, side = found
     kind = f"SCT^{one.code}^{one.meaning}"
-    return "~".join([CONTEXT, CATEGORY, kind, SIDES.get(side, NOTHING), REGIONS, NOTHING, NOTHING])
+    return "~".join([CONTEXT, one.category, kind, SIDES.get(side, NOTHING), REGIONS, NOTHING, NOTHING])
+
+
+def mirrored_pairs(names: Iterable[str]) -> list[tuple[str, str]]:
+    """Of these names the pairs of a left and a right one of the same thing, which a mirror exchanges.
+
+    The ventricles of the heart are no such pair: their names tell two structures apart, not two sides.
+
+    Example:
+        >>> mirrored_pairs(["right kidney", "liver", "kidney_left", "left ventricle", "right ventricle"])
+        [('kidney_left', 'right kidney')]
+    """
+    sides: dict[tuple[str, str], str] = {}
+    for name in names:
+        found = structure_of(name)
+        words = re.findall(r"[a-z]+", name.casefold())
+        own = [found[1]] if found else [word for word in words if word in SIDES]
+        what = found[0].meaning if found else " ".join(word for word in words if word not in SIDES)
+        if len(own) == 1 and own[0]:
+            sides[what, own[0]] = name
+    return [
+        (name, sides[what, "right"])
+        for (what, side), name in sides.items()
+        if (what, "right") in sides
+        if side == "left"
+    ]
 
 
 def label_of(value: int, name: str) -> Label:

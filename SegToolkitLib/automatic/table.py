@@ -14,6 +14,8 @@ from SegToolkitLib.volume import Volume
 MM3_PER_ML = 1000.0
 # Values that a label map of uint8 can hold.
 LABELS = 256
+# Spacing of what never had one, such as a photograph.
+NOMINAL = (1.0, 1.0, 1.0)
 
 
 @dataclass(frozen=True)
@@ -24,14 +26,14 @@ class Row:
         value: its label.
         name: what people call it.
         voxels: how many it has.
-        ml: their volume in millilitres.
+        ml: their volume in millilitres; None in a picture, whose pixels have no size.
         mean: mean intensity, in the image's own unit (HU for CT); None where nothing was found.
     """
 
     value: int
     name: str
     voxels: int
-    ml: float
+    ml: float | None
     mean: float | None
 
 
@@ -70,9 +72,10 @@ def volume_table(found: Tally, image: Volume, wanted: Sequence[Label]) -> list[R
     """
     # The axes of a tilted gantry are not at right angles: the determinant knows.
     voxel_ml = abs(float(np.linalg.det(image.affine[:3, :3]))) / MM3_PER_ML
+    picture = image.voxels.ndim == 4 or (len(image.voxels) == 1 and image.spacing == NOMINAL)
     rows = []
     for label in wanted:
         count = int(found.voxels[label.value])
         mean = float(found.sums[label.value] / count) if count else None
-        rows.append(Row(label.value, label.name, count, count * voxel_ml, mean))
+        rows.append(Row(label.value, label.name, count, None if picture else count * voxel_ml, mean))
     return rows

@@ -3,11 +3,24 @@
 from __future__ import annotations
 
 import doctest
+import re
+from pathlib import Path
 
 import pytest
 
 from SegToolkitLib import anatomy
-from SegToolkitLib.anatomy import STRUCTURES, label_of, labels_of, structure_of, terminology_of
+from SegToolkitLib.anatomy import (
+    ALTERED,
+    CATEGORY,
+    STRUCTURES,
+    label_of,
+    labels_of,
+    mirrored_pairs,
+    structure_of,
+    terminology_of,
+)
+
+ROOT = Path(__file__).parents[2]
 
 FLARE = (
     "liver, right kidney, spleen, pancreas, aorta, inferior vena cava, right adrenal gland,"
@@ -63,7 +76,17 @@ def test_chambers_of_the_heart_have_codes_of_their_own_and_no_side(name: str, co
 
 
 @pytest.mark.parametrize(
-    "name", ["", "tumour", "ventricle", "left liver", "left right kidney", "liver cyst", "Segment 1", "left"]
+    "name",
+    [
+        "",
+        "peripheral zone",
+        "ventricle",
+        "left liver",
+        "left right kidney",
+        "liver cyst",
+        "Segment 1",
+        "left",
+    ],
 )
 def test_what_is_not_known_gets_no_term_and_a_colour_all_the_same(name: str) -> None:
     assert structure_of(name) is None
@@ -97,3 +120,22 @@ def test_labels_of_a_description_come_without_the_background_in_the_order_of_the
 
 def test_the_examples_hold() -> None:
     assert doctest.testmod(anatomy).failed == 0
+
+
+def test_changes_of_tissue_are_no_anatomy_and_look_as_in_the_module_of_weak_supervision() -> None:
+    source = (ROOT / "SegToolkit/SegToolkitGui/weak/Structures.py").read_text(encoding="utf-8")
+    table = re.findall(r'"(\w+)": \((\w+), "(\d+)", "(\w+)", \((\d+), (\d+), (\d+)\)\)', source)
+    assert len(table) == 6
+    for name, category, code, meaning, *colour in table:
+        one, side = structure_of(name) or pytest.fail(name)
+        assert (one.code, one.meaning, side) == (code, meaning, "")
+        assert one.colour == tuple(int(value) for value in colour)
+        assert one.category == {"ALTERED": ALTERED, "ANATOMICAL": CATEGORY}[category]
+        assert f"~{one.category}~" in terminology_of(name)
+
+
+def test_what_a_mirror_exchanges_is_found_whatever_it_is() -> None:
+    names = ["Left thing", "thing_right", "right kidney", "left ventricle", "right ventricle", "left lung"]
+    assert mirrored_pairs(names) == [("Left thing", "thing_right")]
+    assert mirrored_pairs(["kidney (left)", "Right Kidney"]) == [("kidney (left)", "Right Kidney")]
+    assert mirrored_pairs(["left lung + right lung", "liver"]) == []

@@ -51,6 +51,18 @@ def test_millilitres_of_a_tilted_gantry_are_those_of_its_leaning_voxels() -> Non
     assert row.ml == pytest.approx(24 * 2 * np.cos(0.5) / 1000)
 
 
+@pytest.mark.parametrize(
+    ("shape", "spacing", "known"),
+    [((1, 3, 4, 3), (1, 1, 1), False), ((1, 3, 4), (1, 1, 1), False), ((1, 3, 4), (1, 1, 8), True)],
+)
+def test_pictures_have_no_volume(shape: tuple[int, ...], spacing: Any, known: bool) -> None:
+    picture = Volume(np.ones(shape, np.uint8), spacing, (0, 0, 0), np.eye(3))
+    labels = Volume(np.ones(shape[:3], np.uint8), spacing, (0, 0, 0), np.eye(3))
+    (row,) = volume_table(tally(labels, picture), picture, [Label(value=1, name="a")])
+    assert row.voxels == 12
+    assert row.ml == (pytest.approx(12 * 8 / 1000) if known else None)
+
+
 # Checks before and after a method
 
 

@@ -254,13 +254,17 @@ def test_models_travel_to_the_authors_five_files_and_back(tmp_path: Path, model:
 def test_a_sheet_shows_what_holes_in_the_codes_do(tmp_path: Path, hearts: Path, model: Path) -> None:
     words = ("--model", model, "-i", hearts / "image_1_ED.nii.gz", "--label", hearts / "label_1_ED.nii.gz")
     pictures = [tmp_path / name for name in ("a.png", "b.png", "c.png")]
-    for picture, more in zip(pictures, ((), (), ("--seed", 1, "--slice", 3, "--hard")), strict=True):
+    for picture, more in zip(pictures, ((), (), ("--seed", 1, "--slice", 2, "--hard")), strict=True):
         assert run("visualise", "cooperative", *words, "-o", picture, *more) == 0
     first, again, other = (np.asarray(Image.open(picture)) for picture in pictures)
     assert first.shape[0] > first.shape[1] > 1000, "six columns of ten rows"
     assert np.array_equal(first, again)
     assert not np.array_equal(first, other)
-    assert run("visualise", "cooperative", *words, "-o", tmp_path / "d.png", "--slice", 99) == 1
+    slices = len(read_volume(hearts / "image_1_ED.nii.gz").voxels)
+    for number in (-1, slices):
+        assert run("visualise", "cooperative", *words, "-o", tmp_path / "d.png", "--slice", number) == 1
+    last = ("-o", tmp_path / "e.png", "--slice", slices - 1)
+    assert run("visualise", "cooperative", *words, *last) == 0, "counted from 0, as everywhere"
 
 
 CONFIGURATION: dict[str, Any] = {

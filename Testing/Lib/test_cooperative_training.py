@@ -214,7 +214,7 @@ def test_patients_are_not_split(dataset: Dataset, tmp_path: Path) -> None:
 
 
 def test_what_a_person_might_not_expect_is_said(tmp_path: Path) -> None:
-    labels = {"background": 0, "RV": 1, "MYO": 2, "LV": 3, "aorta": 5, "ignore": 9}
+    labels = {"background": 0, "left kidney": 1, "MYO": 2, "right kidney": 3, "aorta": 5, "ignore": 9}
     data = made_dataset(tmp_path / "data", ("1_ED", "2_ED", "3_ED"))
     data.description.model_copy(update={"labels": labels}).save(tmp_path / "data" / "dataset.json")
     (tmp_path / "data" / "label_3_ED.nii.gz").unlink()
@@ -235,6 +235,7 @@ def test_what_a_person_might_not_expect_is_said(tmp_path: Path) -> None:
         "1 training case(s) without a label are left out: 3_ED",
         "No case is held out",
         "No training slice shows aorta",
+        "so left kidney and right kidney cannot be told apart",
         "cropped to 16 pixels of 1.5 mm around their centre, which cuts off structures of 1_ED",
     ):
         assert words in told, words

@@ -4,8 +4,9 @@
 
 For each seed, standard and cooperative training on the same ten patients, with as many updates and the same
 batches, the cooperative one with a warm-up; the patients of the seed's fold, whom neither has seen, are the
-test, as they are and with each kind of artefact. What is finished is not done again, nor what ``scores.json`` beside this file keeps (``--keep``
-adds to it; ``--anew`` asks for all): stop the command and give it once more as you like.
+test, as they are and with each kind of artefact. What is finished is not done again, nor what
+``scores.json`` beside this file keeps (``--keep`` adds to it; ``--anew`` asks for all): stop the command and
+give it once more as you like.
 """
 
 from __future__ import annotations

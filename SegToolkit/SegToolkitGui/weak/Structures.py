@@ -18,7 +18,7 @@ STRUCTURES: dict[str, tuple[str, str, str, tuple[int, int, int]]] = {
     "Tumour": (ALTERED, "4147007", "Mass", (144, 238, 144)),
     "Oedema": (ALTERED, "79654002", "Edema", (140, 224, 228)),
     "Necrosis": (ALTERED, "6574001", "Necrosis", (216, 191, 216)),
-    "Cyst": (ALTERED, "103552005", "Cyst", (205, 205, 100)),
+    "Cyst": (ALTERED, "367643001", "Cyst", (205, 205, 100)),
     "Prostate": (ANATOMICAL, "41216001", "Prostate", (230, 158, 140)),
 }
 NAMES = list(STRUCTURES)

@@ -13,6 +13,7 @@ from SegToolkitLib.methods.cooperative.scans import Scan
 from SegToolkitLib.methods.cooperative.settings import CooperativeSettings
 from SegToolkitLib.methods.cooperative.slices import fitted
 from SegToolkitLib.methods.cooperative.splits import Roles, acdc_split, cases_of
+from SegToolkitLib.training.mirroring import tell_of_mirroring
 
 # Of a volume's labelled pixels; a little at the rim does no harm.
 MOST_CUT_OFF = 0.01
@@ -54,6 +55,8 @@ def tell(
             "Choose a fold (data.fold), or add labelled cases of other patients.",
         )
     _tell_of_labels(reporter, settings, train, names)
+    if settings.augment.flip_columns or settings.augment.flip_rows:
+        tell_of_mirroring(names.values(), "Set augment.flip_columns=0 and augment.flip_rows=0.", reporter)
 
 
 def _tell_of_lists(reporter: Reporter, settings: CooperativeSettings, dataset: Dataset, roles: Roles) -> None:

@@ -28,6 +28,7 @@ from SegToolkitLib.methods.nnunet.settings import NnunetSettings
 from SegToolkitLib.methods.nnunet.train import NnunetTask
 from SegToolkitLib.methods.nnunet.trainer import begin_trainer
 from SegToolkitLib.training.method import Context, Prepared
+from SegToolkitLib.training.mirroring import tell_of_mirroring
 from SegToolkitLib.validation import read_json
 
 # What nnU-Net's folder was made from: other data or another plan begin it anew.
@@ -46,6 +47,9 @@ def prepare(context: Context) -> Prepared:
     roles = roles_of(dataset, settings.data, settings.seed)
     check_dataset(dataset, roles.used)
     tell_roles(roles, bool(settings.validate_every), context.reporter)
+    if settings.augment.mirror:
+        structures = structures_of(dataset).values()
+        tell_of_mirroring(structures, "Set augment.mirror=false.", context.reporter)
     checksums = checksums_of(dataset, roles.used, tell)
     home = _home(context, dataset, roles, checksums)
     make_fingerprint(home, settings.workers, tell)

@@ -23,6 +23,7 @@ from SegToolkitLib.models.folder import save_model
 from SegToolkitLib.models.trained import licence_of
 from SegToolkitLib.training.checkpoint import checkpoints
 from SegToolkitLib.training.method import Context, Prepared
+from SegToolkitLib.training.mirroring import tell_of_mirroring
 
 
 def prepare(context: Context) -> Prepared:
@@ -38,6 +39,9 @@ def prepare(context: Context) -> Prepared:
     regulariser(settings, len(names) + 1)
     roles = roles_of(dataset, settings.data, settings.seed)
     _tell(context.reporter, settings, dataset, roles)
+    if settings.augment is not None and (settings.augment.flip_columns or settings.augment.flip_rows):
+        hint = "Set augment.flip_columns=0 and augment.flip_rows=0."
+        tell_of_mirroring(names.values(), hint, context.reporter)
     cache = context.places.get("cache", cache_folder())
     reader = Reader(dataset, settings.data, settings.input, cache, context.reporter)
     train = reader.read(roles.train, "training cases")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from SegToolkitLib.cli.options import add_device, add_model, ask_in_terminal, count
+from SegToolkitLib.cli.options import add_device, add_model, ask_in_terminal
 from SegToolkitLib.errors import SegToolkitError
 from SegToolkitLib.events import Reporter
 from SegToolkitLib.methods.registry import Command
@@ -22,9 +22,9 @@ def _add_arguments(parser: ArgumentParser) -> None:
     )
     parser.add_argument(
         "--slice",
-        type=count,
+        type=int,
         metavar="N",
-        help="slice, counted from 1 (default: the one with most of the structures)",
+        help="slice, counted from 0 (default: the one with most of the structures)",
     )
     parser.add_argument("-o", "--out", type=Path, required=True, metavar="PNG", help="picture to write")
     parser.add_argument("--seed", type=int, default=0, help="of the masks (default: 0)")
@@ -60,19 +60,19 @@ def _run(options: Namespace, reporter: Reporter) -> dict[str, object]:
     number = options.slice
     if number is None:
         shown = truth if truth is not None else segmenter.predict(stack, AutomaticOptions()).labels
-        number = int(np.argmax(np.count_nonzero(shown, axis=(1, 2)))) + 1
-    if number > len(stack):
+        number = int(np.argmax(np.count_nonzero(shown, axis=(1, 2))))
+    if not 0 <= number < len(stack):
         raise SegToolkitError(
-            "no-slice", f"{options.image.name} has {len(stack)} slices.", f"Choose 1 to {len(stack)}."
+            "no-slice", f"{options.image.name} has {len(stack)} slices.", f"Choose 0 to {len(stack) - 1}."
         )
     explore(
         segmenter.networks,
-        stack.pixels[number - 1],
-        None if truth is None else truth[number - 1],
+        stack.pixels[number],
+        None if truth is None else truth[number],
         segmenter.plan.inference,
         {index: label.name for index, label in enumerate(model.card.labels, start=1)},
         options.out,
-        f"{model.card.title}: {options.image.name}, slice {number} of {len(stack)}",
+        f"{model.card.title}: {options.image.name}, slice {number} of 0 to {len(stack) - 1}",
         seed=options.seed,
         soft=not options.hard,
     )
