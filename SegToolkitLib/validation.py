@@ -81,7 +81,9 @@ def _complaint(model: type[BaseModel], error: dict[str, Any]) -> str:
     if error["type"] == "extra_forbidden":
         known = list(_fields_at(model, location[:-1]))
         near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-        return f"there is no field '{'.'.join(location)}'" + (f" (did you mean '{near[0]}'?)" if near else "")
+        return f"there is no field '{'.'.join(location)}'" + (
+            f" (did you mean '{'.'.join([*location[:-1], near[0]])}'?)" if near else ""
+        )
     if error["type"] == "missing":
         return f"the field '{'.'.join(location)}' is missing"
     text = str(error["msg"]).removeprefix("Value error, ").rstrip(".")

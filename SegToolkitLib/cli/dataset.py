@@ -106,6 +106,9 @@ def _add_arguments(parser: ArgumentParser) -> None:
 
 def _add_path(parser: ArgumentParser) -> None:
     parser.add_argument("path", type=Path, help="folder that holds a dataset.json, or a description file")
+    parser.add_argument(
+        "--data", type=Path, metavar="FOLDER", help="folder of the volumes, if not the described one"
+    )
 
 
 def _add_cases(parser: ArgumentParser) -> None:
@@ -165,7 +168,7 @@ def _check(options: Namespace, reporter: Reporter) -> dict[str, object]:
     from SegToolkitLib.dataset.checks import check, table, write_csv
     from SegToolkitLib.dataset.dataset import Dataset
 
-    dataset = Dataset.open(options.path)
+    dataset = Dataset.open(options.path, options.data)
     problems = check(dataset, lambda n, total: reporter.progress("checking", n, total), options.workers)
     if problems:
         reporter.info(table(problems))
@@ -194,7 +197,7 @@ def _check(options: Namespace, reporter: Reporter) -> dict[str, object]:
 def _show(options: Namespace, reporter: Reporter) -> dict[str, object]:
     from SegToolkitLib.dataset.dataset import Dataset
 
-    dataset = Dataset.open(options.path)
+    dataset = Dataset.open(options.path, options.data)
     facts, cases = dataset.description, dataset.cases
     labelled = sum(case.label is not None for case in cases)
     patients = len(set(dataset.patients.values()))
@@ -291,7 +294,7 @@ def _split(options: Namespace, reporter: Reporter) -> dict[str, object]:
     from SegToolkitLib.dataset.dataset import Dataset
     from SegToolkitLib.dataset.splits import NNUNET_NAME, make_splits, write_nnunet_splits, write_splits
 
-    dataset = Dataset.open(options.path)
+    dataset = Dataset.open(options.path, options.data)
     splits = make_splits(dataset, options.folds, options.seed)
     path = write_splits(dataset, splits, overwrite=options.overwrite)
     if options.nnunet:

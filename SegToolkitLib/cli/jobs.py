@@ -54,8 +54,11 @@ def _add_arguments(parser: ArgumentParser) -> None:
 def _add_start(parser: ArgumentParser) -> None:
     parser.add_argument("method", choices=METHODS, metavar="METHOD", help=f"one of {', '.join(METHODS)}")
     parser.add_argument("--dataset", metavar="DESCRIPTION", help="description file, or a data set's folder")
+    parser.add_argument("--data", metavar="FOLDER", help="folder of the volumes, if not the described one")
     parser.add_argument("--name", help="of the run (default: method, preset and date)")
-    parser.add_argument("--preset", default="default", help='"quick", "default", "published", ...')
+    parser.add_argument(
+        "--preset", default="default", help='"quick", "default", "published", ... (default: default)'
+    )
     parser.add_argument("--config", type=Path, metavar="FILE", help="JSON or YAML file, settings that differ")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="one setting")
     parser.add_argument(
@@ -110,6 +113,7 @@ def _start(options: Namespace, reporter: Reporter) -> dict[str, object]:
         dict(_pair(text) for text in options.place),
         options.device,
         options.memory_mb,
+        options.data,
     )
     return _told(status, reporter)
 

@@ -36,23 +36,28 @@ class Source:
     known_ids: tuple[str, ...] | None = None
 
     @classmethod
-    def open(cls, name: SourceName, path: Path) -> Source:
+    def open(cls, name: SourceName, path: Path, data: Path | None = None) -> Source:
         """Find the scans of a source.
 
         Args:
             name: "chaos" and "sabs" for the layouts their providers ship, "generic" for a data set
                 that ``Dataset.open`` can open.
             path: the folder (for "generic" also a description file).
+            data: of "generic": folder of the volumes, if not the described one.
 
         Raises:
-            SegToolkitError: a source that does not exist, or no scans found.
+            SegToolkitError: "unused-option": ``data`` of another source; a source that does not exist, or no scans found.
         """
+        if data is not None and name != "generic":
+            raise SegToolkitError(
+                "unused-option", f"--data belongs to generic, not to {name}.", "Leave it out."
+            )
         if name == "chaos":
             return cls(list(chaos_cases(path)), CHAOST2, path, CHAOST2_IDS)
         if name == "sabs":
             return cls(list(sabs_cases(path)), SABS, path, SABS_IDS)
         if name == "generic":
-            dataset = Dataset.open(path)
+            dataset = Dataset.open(path, data)
             return cls(list(dataset.cases), dataset.description, dataset.folder)
         raise SegToolkitError("source", f"There is no source '{name}'.", "Choose chaos, sabs or generic.")
 

@@ -24,6 +24,7 @@ def begin(
     places: Mapping[str, str] | None = None,
     device: str = "auto",
     memory_mb: float | None = None,
+    data: str | None = None,
 ) -> JobStatus:
     """Make a run and start it in a process of its own.
 
@@ -31,15 +32,16 @@ def begin(
 
     Args:
         method: to be trained.
-        root, name, dataset, settings, places, device, memory_mb: as ``job_file.create`` takes them.
+        root, name, dataset, settings, places, device, memory_mb, data: as ``job_file.create`` takes them.
 
     Raises:
-        SegToolkitError: "no-dataset", "unknown-place", "no-place"; as ``create`` and ``control.start``.
+        SegToolkitError: "no-dataset", "no-cases", "unknown-place", "no-place"; as ``create`` and
+            ``control.start``.
     """
-    check_inputs(method, dataset, places or {})
+    check_inputs(method, dataset, places or {}, data)
     metric = method.metric[0] if method.metric else None
     given = (method.name, dataset, settings, places, device, memory_mb, metric)
-    return control.start(create(root, name, *given, again=_failed_at_start(root, name)))
+    return control.start(create(root, name, *given, again=_failed_at_start(root, name), data=data))
 
 
 def _failed_at_start(root: Path | None, name: str) -> bool:
@@ -48,16 +50,20 @@ def _failed_at_start(root: Path | None, name: str) -> bool:
     return is_run(folder) and status(folder).state == "failed" and not RunFolder(folder).begun
 
 
-def check_inputs(method: TrainingMethod, dataset: str | None, places: Mapping[str, str]) -> None:
+def check_inputs(
+    method: TrainingMethod, dataset: str | None, places: Mapping[str, str], data: str | None = None
+) -> None:
     """Refuse data and further inputs that are not there.
 
     Raises:
-        SegToolkitError: "no-dataset", "unknown-place", "no-place"; the data set's description is wrong.
+        SegToolkitError: "no-dataset", "no-cases", "unknown-place", "no-place"; the data set's description
+            is wrong.
     """
     from SegToolkitLib.dataset.dataset import Dataset
 
     if dataset is not None:
-        Dataset.open(Path(dataset).expanduser())
+        # A description whose volumes lie elsewhere opens, too: its cases are what is missing then.
+        _ = Dataset.open(Path(dataset).expanduser(), None if data is None else Path(data).expanduser()).cases
     elif method.needs_dataset:
         raise SegToolkitError(
             "no-dataset", f"{method.title} trains on a data set, and none is given.", "Give --dataset."

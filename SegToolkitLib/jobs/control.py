@@ -151,12 +151,13 @@ def clone(folder: Path, name: str, changes: Mapping[str, Any]) -> Path:
         # What it needs on the device may change with the settings.
         memory = None if changes else job.memory_mb
         given = (job.dataset, settings, job.places, job.device, memory, job.metric)
-        return create(folder.parent, name, job.method, *given)
+        return create(folder.parent, name, job.method, *given, data=job.data)
     kept = read_json(folder / "settings.json")
     start_ = kept.get("start") or {}
     places = start_.get("places") or {}
     device = status(folder).device or "auto"
-    return create(folder.parent, name, str(kept["method"]), start_.get("dataset"), settings, places, device)
+    given_ = (str(kept["method"]), start_.get("dataset"), settings, places, device)
+    return create(folder.parent, name, *given_, data=start_.get("data"))
 
 
 def delete(folder: Path) -> None:

@@ -35,6 +35,7 @@ class Job(Settings):
         name: of the run and of its model.
         method: name of the method.
         dataset: its description file or folder, or None.
+        data: folder of the volumes, if not the described one.
         places: further inputs, by name.
         device: "auto", "cpu", "cuda:0", ...
         memory_mb: what it needs on the device; None where that is not known.
@@ -46,6 +47,7 @@ class Job(Settings):
     name: str = Field(min_length=1)
     method: str = Field(min_length=1)
     dataset: str | None = None
+    data: str | None = None
     places: dict[str, str] = Field(default_factory=dict)
     device: str = "auto"
     memory_mb: float | None = Field(default=None, ge=0)
@@ -74,6 +76,7 @@ def create(
     memory_mb: float | None = None,
     metric: str | None = None,
     again: bool = False,
+    data: str | None = None,
 ) -> Path:
     """Make the folder of a new run, which :func:`control.start` can start.
 
@@ -88,6 +91,7 @@ def create(
         memory_mb: what it needs there, if that is known.
         metric: figure of the validations to show.
         again: take the folder of an earlier run of that name, and keep what it told.
+        data: folder of the volumes, if not the described one.
 
     Returns:
         The folder.
@@ -103,6 +107,7 @@ def create(
             "name": name,
             "method": method,
             "dataset": None if dataset is None else _absolute(dataset),
+            "data": None if data is None else _absolute(data),
             "places": {place: _absolute(path) for place, path in (places or {}).items()},
             "device": device or "auto",
             "memory_mb": memory_mb,
@@ -180,6 +185,8 @@ def train_arguments(folder: Path, device: str) -> list[str]:
     arguments += ["--config", str(folder / CONFIG_FILE), "--device", device, f"--name={job.name}"]
     if job.dataset is not None:
         arguments += ["--dataset", job.dataset]
+    if job.data is not None:
+        arguments += ["--data", job.data]
     for place, path in job.places.items():
         arguments += ["--place", f"{place}={path}"]
     return arguments

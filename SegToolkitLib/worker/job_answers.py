@@ -32,6 +32,7 @@ class _Start(_Request):
     name: str
     method: str
     dataset: str | None = None
+    data: str | None = None
     settings: dict[str, Any] = Field(default_factory=dict)
     places: dict[str, str] = Field(default_factory=dict)
     device: str = "auto"
@@ -81,6 +82,7 @@ def _start(values: Mapping[str, Any], reporter: Reporter) -> dict[str, object]:
         asked.places,
         asked.device,
         asked.memory_mb,
+        asked.data,
     )
     return begun.describe()
 

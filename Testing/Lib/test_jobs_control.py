@@ -15,7 +15,7 @@ from jobs_helpers import is_there, make, own_home, until, until_state
 from SegToolkitLib.errors import SegToolkitError
 from SegToolkitLib.jobs import control
 from SegToolkitLib.jobs.event_file import events
-from SegToolkitLib.jobs.job_file import create, settings_of
+from SegToolkitLib.jobs.job_file import create, settings_of, train_arguments
 from SegToolkitLib.jobs.status import list_jobs, status
 from SegToolkitLib.training.alive import owner
 
@@ -186,12 +186,15 @@ def test_a_clone_has_the_data_and_the_changed_settings(home: Path, tmp_path: Pat
     folder = create(
         *(home / "runs", "a", "pretend", str(tmp_path), {"steps": 3, "net": {"width": 1, "depth": 2}}),
         *({"coco": str(tmp_path)}, "cuda:0", 5.0),
+        data=str(tmp_path / "volumes"),
     )
+    assert train_arguments(folder, "cpu")[-4:-2] == ["--data", str(tmp_path / "volumes")]
     copy = control.clone(folder, "b", {"net": {"width": 9}})
     assert settings_of(copy) == {"steps": 3, "net": {"width": 9, "depth": 2}}
     facts = json.loads((copy / "job.json").read_text())
-    assert (facts["dataset"], facts["places"], facts["device"]) == (
+    assert (facts["dataset"], facts["data"], facts["places"], facts["device"]) == (
         str(tmp_path),
+        str(tmp_path / "volumes"),
         {"coco": str(tmp_path)},
         "cuda:0",
     )

@@ -138,6 +138,7 @@ def prepare_dataset(
     progress: Progress | None = None,
     overwrite: bool = False,
     shard: Shard = WHOLE,
+    data: Path | None = None,
 ) -> Dataset | None:
     """Prepare every case of a source into a folder that training and evaluation read.
 
@@ -155,6 +156,7 @@ def prepare_dataset(
         progress: called with (done, total, text).
         overwrite: prepare anew what the folder holds from other settings.
         shard: prepare this part of the cases only; other processes may prepare the others meanwhile.
+        data: of "generic": folder of the volumes, if not the described one.
 
     Returns:
         The prepared data set, as far as it is there; None where nothing is yet.
@@ -164,7 +166,7 @@ def prepare_dataset(
             ("settings-differ"); or, after all the others have been written, cases that failed
             ("cases-failed", naming each and why).
     """
-    raw, folder = Source.open(source, Path(input)), Path(output)
+    raw, folder = Source.open(source, Path(input), data), Path(output)
     settings = settings or (CT_SETTINGS if raw.description.modality == "CT" else MR_SETTINGS)
     _check(raw, folder, settings)
     made_by = {"source": source, "settings": settings.model_dump(mode="json")}

@@ -16,6 +16,9 @@ def _add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("input", type=Path, help="raw folder; for generic a description file or its folder")
     parser.add_argument("output", type=Path, help="folder to write")
     parser.add_argument(
+        "--data", type=Path, metavar="FOLDER", help="generic: folder of the volumes, if not the described one"
+    )
+    parser.add_argument(
         "--modality", choices=["MR", "CT"], help="start from the authors' steps for it (generic)"
     )
     parser.add_argument(
@@ -61,6 +64,7 @@ def _run(options: Namespace, reporter: Reporter) -> dict[str, object]:
         progress=lambda done, total, text: reporter.progress("preparing", done, total, case=text),
         overwrite=options.overwrite,
         shard=options.shard,
+        data=options.data,
     )
     if dataset is None:
         reporter.info(f"There are no cases for part {options.shard}.")
