@@ -131,6 +131,7 @@ def _run(options: Namespace, reporter: Reporter) -> dict[str, object]:
             f"  Dice {score:.3f}  {name}" if math.isfinite(score) else f"  no other slice shows {name}"
         )
     reporter.info(f"{seconds:.1f} s on {segmenter.predictor.device}; picture: {picture}")
+    reporter.info(f"The segmentation lies in {out / 'segmentation.seg.nrrd'}.")
     return {"dice": dice, "seconds": round(seconds, 2), "picture": str(picture), "folder": str(out)}
 
 
@@ -159,6 +160,7 @@ def _volumes(options: Namespace) -> tuple[Volume, Volume, dict[int, str]]:
     """Image, truth and structure names: the user's, or a phantom's."""
     from SegToolkitLib.phantom import LABEL_NAMES, phantom
     from SegToolkitLib.volume import check_label, read_volume
+    from SegToolkitLib.volume.segmentation_file import is_segmentation_name, read_segmentation
 
     if options.image is None and options.label is None:
         patient = phantom(options.seed)
@@ -168,7 +170,10 @@ def _volumes(options: Namespace) -> tuple[Volume, Volume, dict[int, str]]:
             "half-given", "Only one of image and label is given.", "Give both: make demo IMAGE=... LABEL=..."
         )
     image = read_volume(options.image)
-    return image, check_label(read_volume(options.label, label=True), image), {}
+    if not is_segmentation_name(options.label):
+        return image, check_label(read_volume(options.label, label=True), image), {}
+    drawn = read_segmentation(options.label)
+    return image, check_label(drawn.labels, image), {one.label: one.name for one in drawn.segments}
 
 
 COMMAND = Command("run the main job on one volume and show what comes out", _add_arguments, _run)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import doctest
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,10 @@ from SegToolkitLib.methods.alpnet.checkpoints import network_from_model
 from SegToolkitLib.methods.alpnet.segment import FewShotSegmenter
 from SegToolkitLib.models.card import read_card
 from SegToolkitLib.models.store import ModelStore
-from SegToolkitLib.volume import read_volume
+from SegToolkitLib.phantom import phantom
+from SegToolkitLib.volume import read_volume, write_volume
+from SegToolkitLib.volume.segmentation import Segmentation, generated_segment
+from SegToolkitLib.volume.segmentation_file import read_segmentation, write_segmentation
 
 ROOT = Path(__file__).parents[2]
 
@@ -46,6 +50,23 @@ def test_the_demo_finds_the_organs_and_shows_them(tmp_path: Path) -> None:
     assert min(result["dice"].values()) > 0.4
     assert (tmp_path / "overlay.png").stat().st_size > 50_000
     assert (tmp_path / "segmentation.seg.nrrd").is_file()
+
+
+def test_the_demo_calls_the_structures_of_a_segmentation_by_their_names(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    patient = phantom(3, size=(64, 64), slices=12)
+    write_volume(patient.image, tmp_path / "scan.nii.gz")
+    segments = [replace(generated_segment(value), name=name) for value, name in ((1, "hepar"), (4, "lien"))]
+    labels = patient.label.with_voxels(patient.label.voxels * np.isin(patient.label.voxels, (1, 4)))
+    write_segmentation(Segmentation(labels, segments), tmp_path / "drawn.seg.nrrd")
+    files = ["--image", str(tmp_path / "scan.nii.gz"), "--label", str(tmp_path / "drawn.seg.nrrd")]
+    assert main(["demo", *files, "--out", str(tmp_path / "out"), "--accept-licence"]) == 0
+    result = json.loads((tmp_path / "out" / "result.json").read_text(encoding="utf-8"))
+    assert set(result["dice"]) == {"hepar", "lien"}
+    written = read_segmentation(tmp_path / "out" / "segmentation.seg.nrrd")
+    assert [segment.name for segment in written.segments] == ["hepar", "lien"]
+    assert "segmentation.seg.nrrd" in capsys.readouterr().err
 
 
 def test_the_documented_example_runs() -> None:
