@@ -172,20 +172,44 @@ def test_the_card_of_a_ct_model_normalises_raw_units_as_training_did_the_prepare
 
 
 @pytest.mark.parametrize(
-    ("made_by", "expected"),
+    ("made_by", "clipped", "expected"),
     [
-        (None, 99.5),
-        ({"settings": {"clip_top": 2.0, "window": None}}, 98.0),
-        ({"settings": {"clip_top": None}}, 99.5),
-        ({}, 99.5),
+        (None, False, None),
+        (None, True, 99.5),
+        ({"settings": {"clip_top": 2.0, "window": None}}, True, 98.0),
+        ({"settings": {"clip_top": None}}, True, None),
+        ({}, False, None),
+        ({}, True, 99.5),
     ],
 )
-def test_the_card_of_an_mr_model_clips_where_the_preparation_did(
-    tmp_path: Path, made_by: dict | None, expected: float
+def test_the_card_of_an_mr_model_clips_where_the_volumes_were(
+    tmp_path: Path, made_by: dict | None, clipped: bool, expected: float | None
 ) -> None:
-    dataset = written(tmp_path / "data", "MR", images("MR"), made_by)
+    voxels = images("MR")
+    if clipped:
+        voxels = [np.minimum(one, np.percentile(one, 99.5)) for one in voxels]
+    dataset = written(tmp_path / "data", "MR", voxels, made_by)
     card = preprocessing_of(dataset, load_training_data(dataset, settings(), tmp_path / "sp", Reporter()))
     assert (card.clip_top, card.window, card.mean) == (expected, None, None)
+
+
+def test_ct_that_somebody_cut_to_a_window_needs_its_name(tmp_path: Path) -> None:
+    """Its statistics are on another scale than the scans that the model will see."""
+    window = (-125.0, 275.0)
+    raw = images()
+    dataset = written(tmp_path / "data", "CT", [window_to_255(one, *window) for one in raw])
+    with pytest.raises(SegToolkitError, match="nothing says to which") as error:
+        load_training_data(dataset, settings("data.threshold=50"), tmp_path / "sp", Reporter())
+    assert error.value.code == "no-window"
+    assert "data.window" in error.value.hint
+    named = settings("data.threshold=50", "data.window=[-125,275]")
+    data = load_training_data(dataset, named, tmp_path / "sp", Reporter())
+    card = preprocessing_of(dataset, data)
+    assert card.window == window
+    assert card.mean is not None
+    assert card.std is not None
+    scored = (np.clip(raw[0], *window) - card.mean) / card.std
+    assert np.allclose(scored, data.scans[0].image, atol=1e-4)
 
 
 def test_the_authors_odd_ct_row_and_column_are_cut_after_normalising(tmp_path: Path) -> None:

@@ -367,3 +367,15 @@ def test_a_constant_volume_is_named() -> None:
     image, label = patient()
     with pytest.raises(SegToolkitError, match="voxel of patient has the same value"):
         segmenter().set_support(image.with_voxels(image.voxels * 0 + 7), label, [2])
+
+
+def test_slices_along_the_trained_axis_keep_the_trained_columns_and_rows() -> None:
+    """A network that learnt from volumes with exchanged columns and rows must see them so."""
+    voxels = np.random.default_rng(0).normal(size=(5, 30, 20)).astype(np.float32)
+    volume = prepare(Volume(voxels, (1, 2, 6), (0, 0, 0), np.eye(3)), [Reorient("PLS")]).volume
+    plan = Preprocessing(modality="MR", orientation="PLS", spacing=(2.0, 1.0, None))
+    stack = to_slices(volume, plan)
+    assert stack.prepared.volume.orientation == "PLS"
+    assert stack.pixels.shape == volume.voxels.shape
+    assert np.allclose(stack.pixels, (volume.voxels - volume.voxels.mean()) / volume.voxels.std(), atol=1e-4)
+    assert to_slices(volume, plan, "coronal").prepared.volume.orientation == "LSP"

@@ -16,7 +16,6 @@ LIMITS = (
     "For research only; a person checks every result. Structures much smaller than 32 x 32 pixels at the"
     " model's pixel size rest on a single prototype and are often missed."
 )
-MR_CLIP_TOP = 99.5
 
 
 def make_card(
@@ -61,14 +60,11 @@ def preprocessing_of(dataset: Dataset, data: TrainingData) -> Preprocessing:
     spacing = [round(statistics.median(image.spacing[axis] for image in images), 4) for axis in (0, 1)]
     codes = [image.orientation for image in images]
     window, mean, std = data.raw_units
-    clip_top = None
-    if dataset.description.modality == "MR":
-        clip_top = MR_CLIP_TOP if data.clip_top is None else data.clip_top
     return Preprocessing(
         modality=dataset.description.modality,
         orientation=statistics.mode(codes),
         window=window,
-        clip_top=clip_top,
+        clip_top=data.clip_top,
         spacing=(spacing[0], spacing[1], None),
         mean=mean,
         std=std,

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from SegToolkitLib.automatic.tested import trained_cases
 from SegToolkitLib.dataset.dataset import Dataset
 from SegToolkitLib.errors import SegToolkitError
 from SegToolkitLib.evaluation.overlay import overlay_picture
@@ -176,11 +177,15 @@ def _load(
         return network, fresh, normalisation
     network, card = network_from_model(ModelStore().find(name).folder)
     ensure_accepted(card, accept=options.accept_licence)
-    seen = {c for t in card.trained_on if t.dataset == dataset.description.name for c in t.cases}
-    if seen & set(validation):
+    seen = trained_cases(dataset, card)
+    patients = {dataset.patients.get(id, id) for id in seen}
+    known = [id for id in validation if id in seen or dataset.patients[id] in patients]
+    if known:
+        same = sorted(set(known) & seen)
+        what = f"case {same[0]}" if same else f"another scan of the patient of case {min(known)}"
         raise SegToolkitError(
             "trained-on-test",
-            f"The model {card.name} was trained on case {min(seen & set(validation))}, which is tested here.",
+            f"The model {card.name} was trained on {what}, which is tested here.",
             "Evaluate each model on the fold that it left out (FOLD=MODEL).",
         )
     return network, NetworkSettings.model_validate(card.settings), normalisation

@@ -79,6 +79,11 @@ class DataSettings(Settings):
         default=[400], min_length=1, description="pixels; several sizes are drawn from evenly"
     )
     superpixel_rule: Literal["present", "compat"] = "present"
+    window: tuple[float, float] | None = Field(
+        default=None,
+        description="CT: Hounsfield units that volumes with values from 0 to 255 were cut to; null asks the"
+        " prepare.json beside them",
+    )
     threshold: str | float | None = Field(
         default=None,
         description='patient-mask threshold: number, "otsu", "percentile:N"; null asks the data set',

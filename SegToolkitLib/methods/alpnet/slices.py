@@ -186,11 +186,13 @@ def _triple(values: Sequence[int]) -> Shape:
 def _orientation(letters: str, axis: int, trained: str) -> str:
     """Orientation code with the slice axis last and unflipped, and the two others as in training.
 
-    ``trained`` says how rows and columns run in the model's axial slices; other planes keep its sense
-    of left and right, of front and back, and put the head at the same end as the front.
+    ``trained`` says how columns, rows and slices of the training volumes ran. Slices along the same axis have
+    the same columns and rows; of other planes each axis has the sense that it had in training.
     """
     slice_letter = letters[axis]
-    senses = {frozenset(pair): next(x for x in trained if x in pair) for pair in ("LR", "AP", "SI")}
-    order = ["LR", "AP", "SI"]
-    in_plane = [senses[frozenset(pair)] for pair in order if slice_letter not in pair]
+    senses = {pair: next(x for x in trained if x in pair) for pair in ("LR", "AP", "SI")}
+    same_plane = any(slice_letter in pair and trained[2] in pair for pair in senses)
+    in_plane = list(trained[:2])
+    if not same_plane:
+        in_plane = [sense for pair, sense in senses.items() if slice_letter not in pair]
     return "".join([*in_plane, slice_letter])

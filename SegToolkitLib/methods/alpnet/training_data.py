@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,8 +21,11 @@ from SegToolkitLib.methods.alpnet.settings import AlpnetSettings, DataSettings
 from SegToolkitLib.methods.alpnet.superpixel_files import pseudo_labels_of
 from SegToolkitLib.methods.alpnet.superpixels import SuperpixelSettings, worker_pool
 from SegToolkitLib.validation import read_json
-from SegToolkitLib.volume import Volume, read_volume
+from SegToolkitLib.volume import Volume, check_range, read_volume
 
+# The authors clip the brightest 0.5 % of MR; half of that is more than ties of a scan that was not clipped.
+MR_CLIP_TOP = 99.5
+CLIPPED_SHARE = 0.0025
 THRESHOLD_HINT = "Give another threshold (--set data.threshold=otsu)."
 
 
@@ -35,7 +39,7 @@ class TrainingData:
         split: of the fold; None where every volume trains.
         fingerprint: case ids and checksums, for settings.json.
         window: (low, high) that the preparation mapped to 0..255, or None.
-        clip_top: percentile at which the preparation clipped, or None where it does not say.
+        clip_top: percentile at which the volumes were clipped, or None where they were not.
     """
 
     scans: list[Scan]
@@ -110,7 +114,7 @@ def load_training_data(
         "cases": ids,
         "sha256": {id: sha256_of(dataset.case(id).image) for id in ids},
     }
-    window, clip_top = _preparation(dataset)
+    window, clip_top = _preparation(dataset, settings.data, list(volumes.values()))
     return TrainingData(scans, normalisation, split, fingerprint, window, clip_top)
 
 
@@ -181,15 +185,50 @@ def _check_sizes(sizes: dict[str, tuple[int, int]]) -> None:
             )
 
 
-def _preparation(dataset: Dataset) -> tuple[tuple[float, float] | None, float | None]:
-    """Window and clipping percentile that prepare.json beside the volumes names, each or None."""
+def _preparation(
+    dataset: Dataset, settings: DataSettings, volumes: Sequence[Volume]
+) -> tuple[tuple[float, float] | None, float | None]:
+    """Window and clipping percentile that the volumes were prepared with, each or None.
+
+    What no prepare.json tells is seen in the volumes: whether the brightest voxels of MR are cut off, and
+    whether CT is in Hounsfield units.
+    """
+    told = _told(dataset)
+    window, clip_top = settings.window, None
+    if told is not None:
+        written, clip_top = told
+        window = window or written
+    elif dataset.description.modality == "MR" and _are_clipped(volumes):
+        clip_top = MR_CLIP_TOP
+    if dataset.description.modality == "CT" and window is None:
+        try:
+            for volume in volumes:
+                check_range(volume, "CT")
+        except SegToolkitError as error:
+            raise SegToolkitError(
+                "no-window",
+                f"{error.message} If they were cut to a window, nothing says to which.",
+                "Prepare the raw volumes (segtoolkit prepare alpnet), or name the window that 0 to 255 stand"
+                " for (--set data.window=[-125,275]).",
+            ) from error
+    return window, clip_top
+
+
+def _are_clipped(volumes: Sequence[Volume]) -> bool:
+    """Whether more voxels have the highest value than by chance, in most of the volumes."""
+    shares = [float((one.voxels == one.voxels.max()).mean()) for one in volumes]
+    return statistics.median(shares) > CLIPPED_SHARE
+
+
+def _told(dataset: Dataset) -> tuple[tuple[float, float] | None, float | None] | None:
+    """Window and clipping percentile that prepare.json beside the volumes names; None where there is none."""
     file = dataset.folder / PREPARED_FILE
     if not file.is_file():
-        return None, None
+        return None
     made_by = read_json(file).get("made_by")
     steps = made_by.get("settings") if isinstance(made_by, dict) else None
     if not isinstance(steps, dict):
-        return None, None
+        return None
     window, percent = steps.get("window"), steps.get("clip_top")
     try:
         return (
