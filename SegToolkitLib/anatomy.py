@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from SegToolkitLib.events import Reporter
 from SegToolkitLib.models.card import Label
 from SegToolkitLib.palette import label_colour
 
@@ -158,6 +159,24 @@ def mirrored_pairs(names: Iterable[str]) -> list[tuple[str, str]]:
         if (what, "right") in sides
         if side == "left"
     ]
+
+
+def tell_of_mirroring(names: Iterable[str], hint: str, reporter: Reporter) -> None:
+    """Warn if two of the labels are the left and the right one of the same thing.
+
+    Args:
+        names: of the structures.
+        hint: which settings do without mirror images.
+        reporter: hears of it.
+    """
+    pairs = mirrored_pairs(names)
+    if pairs:
+        left, right = pairs[0]
+        reporter.warning(
+            f"Images are mirrored in training and labels keep their places, so {left} and {right} cannot be"
+            " told apart.",
+            hint,
+        )
 
 
 def label_of(value: int, name: str) -> Label:

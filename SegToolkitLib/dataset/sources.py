@@ -46,7 +46,8 @@ class Source:
             data: of "generic": folder of the volumes, if not the described one.
 
         Raises:
-            SegToolkitError: "unused-option": ``data`` of another source; a source that does not exist, or no scans found.
+            SegToolkitError: "unused-option": ``data`` of another source; a source that does not exist, or no
+                scans found.
         """
         if data is not None and name != "generic":
             raise SegToolkitError(

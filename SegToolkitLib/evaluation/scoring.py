@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import find_objects
 
+from SegToolkitLib.dataset.nnunet import IGNORE
 from SegToolkitLib.errors import SegToolkitError
 from SegToolkitLib.evaluation.overlap import overlaps
 from SegToolkitLib.evaluation.surface import surface_distances
@@ -46,6 +47,8 @@ class Protocol:
         both_empty: DSC and NSD of an organ that reference and result both lack; NaN leaves it out of means.
         digits: DSC and NSD of each case and organ are rounded to; None for not at all.
         merged: label -> label that it counts as, in reference and result alike.
+        ignored: label of the reference's voxels that nobody decided on (nnU-Net's "ignore"): there, reference
+            and result count as background. None for none.
     """
 
     name: str
@@ -53,6 +56,7 @@ class Protocol:
     both_empty: float = math.nan
     digits: int | None = None
     merged: Mapping[int, int] = field(default_factory=dict)
+    ignored: int | None = None
 
 
 @dataclass(frozen=True)
@@ -64,7 +68,7 @@ class OrganScore:
         dsc: 2 |both| / (|reference| + |result|), 0 to 1.
         nsd: surface Dice at the organ's tolerance, 0 to 1.
         hd95_mm, assd_mm: infinite where reference or result alone is empty.
-        reference_ml, result_ml: volumes, in all slices.
+        reference_ml, result_ml: volumes, in all slices, without what the reference ignores.
     """
 
     case: str
@@ -81,14 +85,16 @@ class OrganScore:
 def generic(
     labels: Mapping[str, int], tolerance_mm: float | Mapping[str, float] = DEFAULT_TOLERANCE_MM
 ) -> Protocol:
-    """A protocol for any anatomy: every label, whole volumes, what both lack left out.
+    """A protocol for any anatomy: every structure, whole volumes, what both lack left out.
 
     Args:
-        labels: value of each structure by name; 0 is passed over.
+        labels: value of each label by name; 0 and nnU-Net's "ignore" are no structures, and voxels that the
+            reference ignores are left out.
         tolerance_mm: of the NSD, for all or by name (2 mm where not named).
 
     Raises:
-        SegToolkitError: "unknown-structure": a tolerance for a structure that is not there.
+        SegToolkitError: "unknown-structure": a tolerance for a structure that is not there;
+            "no-labels": no label is a structure.
     """
     by_name = tolerance_mm if isinstance(tolerance_mm, Mapping) else dict.fromkeys(labels, tolerance_mm)
     strange = sorted(set(by_name) - set(labels))
@@ -101,9 +107,20 @@ def generic(
     organs = tuple(
         Organ(value, name, by_name.get(name, DEFAULT_TOLERANCE_MM))
         for name, value in sorted(labels.items(), key=lambda item: item[1])
-        if value
+        if value and name.casefold() != IGNORE
     )
-    return Protocol("generic", organs)
+    if not organs:
+        raise SegToolkitError(
+            "no-labels",
+            f"There are no structures to score among the labels ({', '.join(labels) or 'none'}).",
+            "Name the structures in the data set's description.",
+        )
+    return Protocol("generic", organs, ignored=ignored_value(labels))
+
+
+def ignored_value(labels: Mapping[str, int]) -> int | None:
+    """The label of voxels that nobody decided on, of labels by name; None where there is none."""
+    return next((value for name, value in labels.items() if name.casefold() == IGNORE), None)
 
 
 def score_case(
@@ -128,6 +145,10 @@ def score_case(
     Raises:
         SegToolkitError: "shape", "bad-labels".
     """
+    if protocol.ignored is not None and reference.shape == result.shape:
+        # Before labels are merged: it is the reference's own value, which a challenge may use for an organ.
+        decided = reference != protocol.ignored
+        reference, result = reference * decided, result * decided
     reference, result = (_merged(one, protocol.merged) for one in (reference, result))
     values = [organ.value for organ in protocol.organs]
     whole = overlaps(reference, result, values)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,11 +15,13 @@ import torch
 from cssn_cases import made_dataset, tiny
 from SegToolkitLib.dataset.cache import Cache
 from SegToolkitLib.dataset.dataset import Dataset
+from SegToolkitLib.dataset.description import DatasetDescription
 from SegToolkitLib.errors import SegToolkitError
 from SegToolkitLib.events import Reporter
 from SegToolkitLib.methods.cssn import augment, reading
 from SegToolkitLib.methods.cssn.cases import organs_of, roles_of
 from SegToolkitLib.methods.cssn.data import Sampler
+from SegToolkitLib.methods.cssn.folds import published_folds
 from SegToolkitLib.methods.cssn.plan import InferencePlan
 from SegToolkitLib.methods.cssn.prepare import Box, bounds_of, canonical, margin_box, resample_array
 from SegToolkitLib.methods.cssn.scans import Layout, Scan
@@ -94,6 +97,28 @@ def test_the_published_split_keeps_unlabelled_images_in_training(dataset: Datase
     roles = roles_of(dataset, DataSettings(fold=0, split="released"), 1)
     assert len(roles.held_out) == 2  # the fifth of six, rounded up
     assert {"u0", "u1"} <= set(roles.unlabelled)
+
+
+def test_the_published_split_sorts_numbers_as_the_files_have_them(tmp_path: Path) -> None:
+    """As by the authors' ids "0001" to "0012": case 10 comes after case 9, not after case 1."""
+    written = [f"{number:04}" for number in range(1, 13)]
+    for id in written:
+        (tmp_path / f"image_{id}.nii.gz").touch()
+        (tmp_path / f"label_{id}.nii.gz").touch()
+    labels = {"background": 0, "liver": 1}
+    facts = {"name": "numbers", "modality": "CT", "labels": labels}
+    DatasetDescription.parse(facts).save(tmp_path / "dataset.json")
+    dataset = Dataset.open(tmp_path)
+    for fold, expected in enumerate(published_folds(written)):
+        found = roles_of(dataset, DataSettings(fold=fold, split="released"), 1)
+        assert [f"{int(id):04}" for id in found.held_out] == list(expected.val)
+        assert [f"{int(id):04}" for id in found.labelled] == list(expected.train)
+    # Where a description lists the files, its ids are the authors'.
+    listed = {id: {"images": [f"image_{id}.nii.gz"], "label": f"label_{id}.nii.gz"} for id in written}
+    nnunet = {"channel_names": {"0": "CT"}, "labels": labels, "file_ending": ".nii.gz", "dataset": listed}
+    (tmp_path / "dataset.json").write_text(json.dumps({**nnunet, "numTraining": len(listed)}))
+    again = roles_of(Dataset.open(tmp_path), DataSettings(fold=1, split="released"), 1)
+    assert [f"{int(id):04}" for id in again.held_out] == list(published_folds(written)[1].val)
 
 
 def _sampler(dataset: Dataset, folder: Path, settings: CssnSettings, region: Any = "label") -> Sampler:

@@ -36,7 +36,7 @@ def folder_of(tmp_path: Path, names: list[str], **facts: object) -> Path:
     [
         ({"lables": {}}, "'lables' (did you mean 'labels'?)"),
         ({"fold_border": [0, 2]}, "did you mean 'fold_borders'?"),
-        ({"licence": {"name": "x", "permisive": True}}, "'licence.permisive' (did you mean 'licence.permissive'?)"),
+        ({"licence": {"name": "x", "permisive": True}}, "(did you mean 'licence.permissive'?)"),
         ({"modality": "PET"}, "'MR' or 'CT'"),
         ({"labels": {"blob": 1}}, '"background": 0'),
         ({"labels": {"background": 0, "a": 1, "b": 1}}, "share a value"),

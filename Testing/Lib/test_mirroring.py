@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
+from SegToolkitLib.anatomy import tell_of_mirroring
 from SegToolkitLib.dataset.dataset import Dataset
 from SegToolkitLib.errors import SegToolkitError
 from SegToolkitLib.events import Reporter
 from SegToolkitLib.methods.registry import training_of
 from SegToolkitLib.settings import load
-from SegToolkitLib.training.mirroring import tell_of_mirroring
 
 
 class Heard(Reporter):

@@ -62,7 +62,7 @@ def test_settings_are_checked_field_by_field() -> None:
         one["field"]: one["text"] for one in ask("check_settings", method="alpnet", values=values)["problems"]
     }
     assert set(problems) == {"optimiser.stepz", "seed", "sed"}
-    assert "'steps'" in problems["optimiser.stepz"]
+    assert "'optimiser.steps'" in problems["optimiser.stepz"]
     assert "'seed'" in problems["sed"]
     good = ask("check_settings", method="alpnet", values={"optimiser": {"steps": 3}})
     assert good["problems"] == []
@@ -99,7 +99,7 @@ def test_the_estimate_of_a_run_is_measured_in_a_process_of_its_own(monkeypatch: 
     assert 50 < found["memory_mb"] < found["device_memory_mb"]
     with pytest.raises(SegToolkitError) as error:
         VERBS["estimate"]({**request, "settings": {"stepz": 1}}, ears)
-    assert "'steps'" in error.value.message
+    assert "'optimiser.steps'" in error.value.message
 
 
 def test_the_estimate_of_alpnet_takes_its_size_from_the_data(

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from SegToolkitLib.anatomy import tell_of_mirroring
 from SegToolkitLib.dataset.dataset import Dataset
 from SegToolkitLib.dataset.nnunet import IGNORE
 from SegToolkitLib.events import Reporter
@@ -13,7 +14,6 @@ from SegToolkitLib.methods.cooperative.scans import Scan
 from SegToolkitLib.methods.cooperative.settings import CooperativeSettings
 from SegToolkitLib.methods.cooperative.slices import fitted
 from SegToolkitLib.methods.cooperative.splits import Roles, acdc_split, cases_of
-from SegToolkitLib.training.mirroring import tell_of_mirroring
 
 # Of a volume's labelled pixels; a little at the rim does no harm.
 MOST_CUT_OFF = 0.01

@@ -79,7 +79,11 @@ def shift_organs(
 
 
 def shift_all(image: Image, width: float, settings: AugmentSettings, rng: np.random.Generator) -> None:
-    """Add one number to the whole image, in place: what unlabelled images get in place of organs' shifts."""
+    """Add one number to the whole image, in place: what unlabelled images get in place of organs' shifts.
+
+    It moves tissue within a fixed window. Percentiles move with the image, and the z-score takes the number
+    back: there it changes nothing, as the zero of MR means nothing.
+    """
     image += np.float32(rng.uniform(-1, 1) * settings.global_shift * width)
 
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from SegToolkitLib.dataset.dataset import Dataset
-from SegToolkitLib.methods.cssn.coarse import Coarse
-from SegToolkitLib.methods.cssn.plan import ModelPlan
+from SegToolkitLib.methods.cssn.coarse import Coarse, model_plan
 from SegToolkitLib.methods.cssn.prepare import CANONICAL
 from SegToolkitLib.methods.cssn.settings import CssnSettings
 from SegToolkitLib.models.card import ModelCard, Preprocessing, TrainedOn
@@ -23,35 +22,35 @@ LIMITS = (
 )
 
 
-def make_card(context: Context, task: CssnTask, dataset: Dataset, coarse: Coarse | None) -> ModelCard:
+def make_card(context: Context, task: CssnTask, dataset: Dataset) -> ModelCard:
     """Describe the model of a finished run; the weights are added when it is saved.
 
     Args:
         context: of the run.
-        task: with the weights that are kept.
+        task: with the weights that are kept, and the model whose coarse stage is part of it.
         dataset: it was trained on.
-        coarse: the model whose coarse stage is part of it.
     """
     description = dataset.description
     settings: CssnSettings = context.settings.for_modality(description.modality)
-    stages = {settings.stage: settings.plan} | ({"coarse": coarse.plan} if coarse else {})
+    plan = model_plan(settings, task.coarse)
+    stages = [name for name in ("coarse", "fine") if getattr(plan, name) is not None]
     data = context.run.settings().get("data") or {}
     labelled, unlabelled = data.get("labelled", []), data.get("unlabelled", [])
     kinds = "Cross-supervised" if settings.cross.enabled else "Supervised"
     return ModelCard(
         name=model_name(context.name, "cssn"),
         title=f"{description.name}: {len(task.organs)} structures in {description.modality}"
-        f" ({' and '.join(sorted(stages))} stage{'s' * (len(stages) > 1)})",
+        f" ({' and '.join(stages)} stage{'s' * (len(stages) > 1)})",
         description=f"{kinds} on {len(labelled)} labelled and {len(unlabelled)} unlabelled volumes.",
         method="cssn",
-        settings=ModelPlan(**stages, inference=settings.inference).model_dump(mode="json"),
+        settings=plan.model_dump(mode="json"),
         labels=described_labels(description, task.organs),
         preprocessing=Preprocessing(
             modality=description.modality,
             orientation=CANONICAL,
             window=settings.intensity.window if settings.intensity.mode == "window" else None,
         ),
-        trained_on=_trained_on(trained_on(description, [*labelled, *unlabelled]), coarse),
+        trained_on=_trained_on(trained_on(description, [*labelled, *unlabelled]), task.coarse),
         licence=licence_of(description),
         training=training_of(context.command, settings, data.get("sha256", {})),
         metrics=metrics_of(context.run, settings.use_best, labelled=labelled, unlabelled=unlabelled),

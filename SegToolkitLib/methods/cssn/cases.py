@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from SegToolkitLib.dataset import splits
 from SegToolkitLib.dataset.classes import MOST_CLASSES, structures_of
-from SegToolkitLib.dataset.dataset import Dataset, case_key
+from SegToolkitLib.dataset.dataset import Case, Dataset, case_key
 from SegToolkitLib.dataset.roles import drawn_cases
 from SegToolkitLib.dataset.splits import Split
 from SegToolkitLib.errors import SegToolkitError
@@ -84,10 +84,26 @@ def split_of(dataset: Dataset, settings: DataSettings) -> Split:
     """Training and validation cases of the fold; without a fold all train and none validates."""
     if settings.fold is None or settings.split != "released":
         return splits.split_of(dataset, settings.fold)
-    labelled = [case.id for case in dataset.cases if case.label is not None]
+    labelled = {_written_id(dataset, case): case.id for case in dataset.cases if case.label is not None}
     unlabelled = tuple(case.id for case in dataset.cases if case.label is None)
-    published = [Split(one.train + unlabelled, one.val) for one in published_folds(labelled)]
+    published = [
+        Split(
+            tuple(labelled[name] for name in one.train) + unlabelled,
+            tuple(labelled[name] for name in one.val),
+        )
+        for one in published_folds(list(labelled))
+    ]
     return splits.fold_of(published, settings.fold)
+
+
+def _written_id(dataset: Dataset, case: Case) -> str:
+    """A labelled case's id as its file's name has it: "0010" for case 10. The authors sort these bytes."""
+    if dataset.listing is not None:
+        return next(written for written in dataset.listing if case_key(written) == case.id)
+    pattern = dataset.description.image_pattern.replace("{channel}", dataset.description.main_channel or "")
+    before, _, behind = pattern.partition("{id}")
+    name = case.image.relative_to(dataset.folder).as_posix()
+    return name[len(before) : len(name) - len(behind)]
 
 
 def _labelled(

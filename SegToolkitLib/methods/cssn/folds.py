@@ -28,7 +28,8 @@ def published_folds(
     fold 0's training cases, in the order of their names. Patients are not looked at.
 
     Args:
-        ids: of the labelled cases, in any order; they are sorted by their bytes.
+        ids: of the labelled cases as the files' names have them, in any order; they are sorted by their
+            bytes, so "0010" must not come as "10".
         validation_share: part of the cases that validates in fold 0.
         seed: of the permutation.
 

@@ -88,18 +88,18 @@ class ImageJudge:
         cls, run: TrainedRun, states: Sequence[State], device: torch.device, precision: str
     ) -> ImageJudge:
         """States of a run, behind the coarse stage that it was given, which all share."""
-        rules = run.plan.inference
-        own = ModelPlan(**{run.settings.stage: run.settings.plan}, inference=rules)
+        plan = run.plan
+        own = ModelPlan(**{run.settings.stage: run.settings.plan}, inference=plan.inference)
         segmenters = [
             CssnSegmenter(own, for_stage(state.weights, run.settings.stage), run.labels, device, precision)
             for state in states
         ]
         coarse = None
         if run.coarse is not None:
-            first = ModelPlan(coarse=run.coarse.plan, inference=rules)
+            first = plan.model_copy(update={"fine": None})
             coarse = CssnSegmenter(first, run.coarse.state, run.labels, device, precision)
         decided = {
-            "plan": run.plan.model_dump(mode="json"),
+            "plan": plan.model_dump(mode="json"),
             "weights": [state.fingerprint for state in states],
             "coarse": run.coarse.fingerprint if run.coarse else None,
         }

@@ -95,7 +95,8 @@ class StagePlan(Settings):
 
 
 class InferencePlan(Settings):
-    """Rules of the inference; the defaults are the released ones for FLARE22."""
+    """Rules of the inference; the defaults are the released ones for FLARE22, which a card means that is
+    silent. Own trainings have others: see ``settings.OwnRules``."""
 
     threshold: float = Field(default=0.5, gt=0, lt=1, description="probability that makes a voxel an organ's")
     exclusive: bool = Field(
@@ -108,11 +109,16 @@ class InferencePlan(Settings):
         gt=0,
         description="largest distance in z from the largest organ's centre; null: no limit",
     )
-    coarse_least_mm3: float = Field(default=1000.0, ge=0, description="smaller components are dropped")
-    fine_least_mm3: float = Field(default=2000.0, ge=0, description="the same in the fine stage")
+    coarse_least_mm3: float = Field(
+        default=1000.0, ge=0, description="smaller components of the coarse stage are dropped, true mm3"
+    )
+    fine_least_mm3: float = Field(
+        default=2000.0, ge=0, description="the same in the fine stage; what it means says least_rule"
+    )
     least_rule: Literal["released", "literal"] = Field(
         default="released",
-        description="released: fine_least_mm3 is divided by the network's voxel; literal: by the crop's",
+        description="literal: fine_least_mm3 are true mm3; released (a mistake): times the network's voxels"
+        " for one of the crop's, so small crops lose organs",
     )
     components: dict[int, int | None] = Field(
         default_factory=dict, description="label -> largest components kept; 1 where not named; null: all"
@@ -132,6 +138,14 @@ class ModelPlan(Settings):
     coarse: StagePlan | None = None
     fine: StagePlan | None = None
     inference: InferencePlan = InferencePlan()
+    coarse_inference: InferencePlan | None = Field(
+        default=None,
+        description="rules of the coarse stage, where it was trained with others; null: the same",
+    )
+
+    def rules(self, stage: Literal["coarse", "fine"]) -> InferencePlan:
+        """What holds for a stage."""
+        return (self.coarse_inference if stage == "coarse" else None) or self.inference
 
     @model_validator(mode="after")
     def _has_a_stage(self) -> ModelPlan:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from SegToolkitLib.methods.cssn.plan import NetworkPlan
+from SegToolkitLib.methods.cssn.plan import InferencePlan, NetworkPlan
 from SegToolkitLib.methods.cssn.settings import (
     AugmentSettings,
     CrossSettings,
@@ -51,6 +51,7 @@ _RELEASED: dict[str, Any] = {
     "augment": {"crop_rule": "released", "global_shift": 0},
     "loss": {"focal_mode": "released"},
     "data": {"split": "released", "region": "organs"},
+    "inference": InferencePlan().model_dump(),
 }
 
 # The coarse stage learns with Dice and focal loss, at ten times the rate, from whole volumes.

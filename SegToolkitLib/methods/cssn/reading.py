@@ -15,7 +15,7 @@ from SegToolkitLib.dataset.case_reader import CaseReader
 from SegToolkitLib.dataset.dataset import Dataset
 from SegToolkitLib.events import Reporter
 from SegToolkitLib.home import home_folder
-from SegToolkitLib.methods.cssn.coarse import Coarse, Finder
+from SegToolkitLib.methods.cssn.coarse import RULES, Coarse, Finder
 from SegToolkitLib.methods.cssn.prepare import canonical
 from SegToolkitLib.methods.cssn.scans import Layout, Region, Scan
 from SegToolkitLib.methods.cssn.settings import CssnSettings
@@ -90,7 +90,7 @@ class Reader(CaseReader):
         key: dict[str, Any] = {
             "what": "cssn region",
             "coarse": self._coarse.fingerprint,
-            "rules": self._coarse.inference.model_dump(mode="json"),
+            "rules": self._coarse.inference.model_dump(mode="json", include=set(RULES)),
             "image": image,
         }
 

@@ -1,7 +1,7 @@
 """Connected parts of organs, and the region of the volume that the fine network looks at.
 
 Arrays are [z, y, x], sizes and boxes in that order. Every rounding is that of the released code.
-Source: released inference code of SemiSeg-CSSN; ``keep`` and ``least_voxels`` for each organ are ours.
+Source: released inference code of SemiSeg-CSSN; ``keep`` for each organ and limits in true mm3 are ours.
 """
 
 from __future__ import annotations
@@ -18,17 +18,30 @@ from SegToolkitLib.methods.cssn.weights import Stage
 from SegToolkitLib.volume.parts import Mask, largest_parts
 
 
-def paint_parts(labels: NDArray[np.uint8], mask: Mask, value: int, keep: int | None, least: float) -> None:
-    """Write a value into the labels where :func:`largest_parts` keeps the mask; both [z, y, x]."""
+def paint_parts(labels: NDArray[np.uint8], mask: Mask, value: int, keep: int | None, least: float) -> int:
+    """Write a value into the labels where :func:`largest_parts` keeps the mask; both [z, y, x].
+
+    Returns:
+        Voxels of the largest part where there are parts, but all too small; 0 otherwise.
+    """
     box = box_of(mask)
-    if box is not None:
-        labels[box.slices][largest_parts(mask[box.slices], keep, least)] = value
+    if box is None:
+        return 0
+    kept = largest_parts(mask[box.slices], keep, least)
+    labels[box.slices][kept] = value
+    if kept.any():
+        return 0
+    largest = int(np.count_nonzero(largest_parts(mask[box.slices])))
+    return largest if largest <= least else 0
 
 
 def least_voxels(
     rules: InferencePlan, stage: Stage, spacing: Spacing, shape: Sequence[int], size: Sequence[int]
 ) -> float:
     """How many voxels a part of an organ must have more of.
+
+    As released, the fine stage's limit in true mm3 is ``fine_least_mm3`` times the voxels of the network for
+    one of the crop's: 0.5 cm3 in a large CT, and 6 to 20 cm3 in crops smaller than the network's input.
 
     Args:
         stage: "coarse" counts voxels of the network, "fine" those of the crop.

@@ -10,8 +10,9 @@ from SegToolkitLib.dataset.nnunet import IGNORE
 from SegToolkitLib.errors import SegToolkitError
 from SegToolkitLib.methods.cssn.card import make_card
 from SegToolkitLib.methods.cssn.cases import Roles, organs_of, roles_of
-from SegToolkitLib.methods.cssn.coarse import Coarse
+from SegToolkitLib.methods.cssn.coarse import RULES, Coarse
 from SegToolkitLib.methods.cssn.data import Sampler
+from SegToolkitLib.methods.cssn.kept_coarse import CHECKSUM, coarse_of_run
 from SegToolkitLib.methods.cssn.reading import Reader, cache_folder
 from SegToolkitLib.methods.cssn.settings import CssnSettings
 from SegToolkitLib.methods.cssn.train import CssnTask, build_networks
@@ -25,8 +26,13 @@ def prepare(context: Context) -> Prepared:
     dataset = _dataset(context)
     settings: CssnSettings = context.settings.for_modality(dataset.description.modality)
     organs = organs_of(dataset)
-    coarse = _coarse(context, organs)
     roles = _roles(context, dataset)
+    coarse = None
+    if settings.stage == "fine":
+        place = context.places.get("coarse")
+        coarse = coarse_of_run(context.run, place, organs, settings.inference, context.reporter)
+    if coarse is not None:
+        _tell_of_coarse(context, settings, coarse, roles)
     reader = Reader(
         dataset,
         settings,
@@ -46,13 +52,14 @@ def prepare(context: Context) -> Prepared:
     _tell(context, settings, coarse, roles, reader)
     sampler = Sampler(labelled, unlabelled, settings, len(organs), _swaps(settings, organs))
     network = build_networks(settings, len(organs))
-    task = CssnTask(network, sampler, settings, context.device, held_out, organs, context.group.world)
+    world = context.group.world
+    task = CssnTask(network, sampler, settings, context.device, held_out, organs, world, coarse)
     fingerprint = {
         "dataset": dataset.description.name,
         "labelled": [scan.id for scan in labelled],
         "unlabelled": [scan.id for scan in unlabelled],
         "held_out": [scan.id for scan in held_out],
-        "sha256": reader.checksums | ({"coarse model": coarse.fingerprint} if coarse else {}),
+        "sha256": reader.checksums | ({CHECKSUM: coarse.fingerprint} if coarse else {}),
     }
     return Prepared(task, fingerprint)
 
@@ -60,24 +67,17 @@ def prepare(context: Context) -> Prepared:
 def finish(context: Context, task: CssnTask) -> Path:
     """Write the model's folder: the better network, with the coarse stage that its training used."""
     settings: CssnSettings = context.settings
-    dataset = _dataset(context)
-    coarse = _coarse(context, organs_of(dataset))
     state = for_stage(task.judged[task.better].state_dict(), settings.stage)
     model = context.run.result / "model"
-    save_model(model, make_card(context, task, dataset, coarse), state | dict(coarse.state if coarse else {}))
+    # What was read at the start, whatever lies in its folder by now.
+    coarse = task.coarse.state if task.coarse else {}
+    save_model(model, make_card(context, task, _dataset(context)), state | dict(coarse))
     return model
 
 
 def _dataset(context: Context) -> Dataset:
     assert context.dataset is not None  # the method says that it needs one
     return context.dataset
-
-
-def _coarse(context: Context, organs: Mapping[int, str]) -> Coarse | None:
-    folder = context.places.get("coarse")
-    if folder is None or context.settings.stage == "coarse":
-        return None
-    return Coarse.load(folder, organs)
 
 
 def _roles(context: Context, dataset: Dataset) -> Roles:
@@ -87,6 +87,26 @@ def _roles(context: Context, dataset: Dataset) -> Roles:
 
         selected = read_selection(table)
     return roles_of(dataset, context.settings.data, context.settings.seed, selected)
+
+
+def _tell_of_coarse(context: Context, settings: CssnSettings, coarse: Coarse, roles: Roles) -> None:
+    """Warn where the coarse model spoils the test, and say which of its rules hold."""
+    if known := coarse.seen(_dataset(context), roles.held_out):
+        context.reporter.warning(
+            f"The coarse model {coarse.card.name} was trained on {len(known)} held-out case(s) or their"
+            f" patients ({', '.join(known[:5])}{' ...' if len(known) > 5 else ''}): the validation's figures"
+            " are too good, and 'evaluate --cases held-out' will refuse the model.",
+            "Train a coarse model that leaves out the same fold (--fold, --folds), or hold out what it left"
+            " out.",
+        )
+    own = settings.inference
+    taken = [name for name in RULES if getattr(own, name) != getattr(coarse.inference, name)]
+    if taken:
+        context.reporter.info(
+            f"The coarse stage keeps rules of {coarse.card.name}: "
+            + ", ".join(f"{name}={getattr(coarse.inference, name)}" for name in taken)
+            + ". What inference.* sets otherwise than usual holds for both stages."
+        )
 
 
 def _tell(

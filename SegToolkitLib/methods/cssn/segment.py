@@ -40,10 +40,9 @@ from SegToolkitLib.models.card import Label
 from SegToolkitLib.volume import Volume, check_finite
 from SegToolkitLib.volume.lattice import sub_grid
 
-NOTHING_FOUND = (
-    "The coarse stage found no organ, so the whole volume was segmented; look closely at the result."
-)
-EMPTY = "The coarse stage found no organ: the result is empty."
+NOTHING_FOUND = "The coarse stage found no organ{}"
+WHOLE = ", so the whole volume was segmented; look closely at the result."
+EMPTY = ": the result is empty."
 NO_REGION = "The model has no coarse stage: the whole volume was brought to the network's size."
 
 
@@ -56,12 +55,21 @@ class Scan:
         frame: how it was made.
         small: memory counts more than time.
         seconds: part of the work -> seconds.
+        limits: stage -> mm3 that a part must exceed.
+        lost: stage -> label -> mm3 of its largest part, where none exceeds that.
     """
 
     voxels: NDArray
     frame: Frame
     small: bool = False
     seconds: dict[str, float] = field(default_factory=lambda: defaultdict(float))
+    limits: dict[Stage, float] = field(default_factory=dict)
+    lost: dict[Stage, dict[int, float]] = field(default_factory=lambda: defaultdict(dict))
+
+    @property
+    def voxel_mm3(self) -> float:
+        """Of one of its voxels."""
+        return math.prod(self.frame.spacing)
 
     @property
     def whole(self) -> Box:
@@ -107,11 +115,10 @@ class CssnSegmenter:
         precision: str = "auto",
     ) -> None:
         self.device = device
-        self._plan, self._rules = plan, plan.inference
+        self._plan = plan
         self._values = [label.value for label in labels]
+        self._names = {label.value: label.name for label in labels}
         self._kind = computing_type(device, precision)
-        # A probability at the threshold is this logit.
-        self._threshold = math.log(self._rules.threshold / (1 - self._rules.threshold))
         stages: dict[Stage, StagePlan | None] = {"coarse": plan.coarse, "fine": plan.fine}
         self._networks: dict[Stage, nn.Module] = {}
         for stage, settings in stages.items():
@@ -153,29 +160,26 @@ class CssnSegmenter:
             tell("coarse", 0, 1)
             if "coarse" in self._networks:
                 region = self._region(scan)
-                if region is None and self._rules.on_empty == "whole":
-                    region = scan.whole
-                    notes.append(NOTHING_FOUND)
+                if region is None:
+                    region = scan.whole if self._plan.inference.on_empty == "whole" else None
+                    notes.append(self._nothing_found(scan) + (WHOLE if region else EMPTY))
             else:
                 notes.append(NO_REGION)
             tell("coarse", 1, 1)
         maps: dict[str, Volume] = {}
-        if region is None:
-            notes.append(EMPTY)
-        else:
-            stage: Stage = "coarse" if quick else "fine"
+        stage: Stage = "coarse" if quick else "fine"
+        chosen = [c for c, value in enumerate(self._values) if value in (options.labels or self._values)]
+        if region is not None:
             tell(stage, 0, 1)
             logits = self._logits(scan, stage, region)
             tell(stage, 1, 1)
             tell("restore", 0, 1)
             with scan.timed("restore", self.device):
-                chosen = [
-                    c for c, value in enumerate(self._values) if value in (options.labels or self._values)
-                ]
                 self._paint(scan, labels, logits, chosen, stage, region)
                 if UNCERTAINTY in options.maps:
-                    maps[UNCERTAINTY] = self._doubt(scan, volume, logits[chosen], region)
+                    maps[UNCERTAINTY] = self._doubt(scan, volume, logits[chosen], stage, region)
             tell("restore", 1, 1)
+            notes += self._left_out(scan, stage, [self._values[c] for c in chosen], labels)
         return AutomaticResult(volume.with_voxels(labels), maps, dict(scan.seconds), tuple(notes))
 
     def _scan(self, volume: Volume, small: bool = False) -> Scan:
@@ -203,15 +207,20 @@ class CssnSegmenter:
             shape, size = scan.voxels.shape, self._stage("coarse").size
             zoom = [n / coarse for n, coarse in zip(shape, size, strict=True)]
             found = np.zeros(size, dtype=np.uint8)
-            masks = (logits >= self._threshold).cpu().numpy()
-            least = least_voxels(self._rules, "coarse", scan.frame.spacing, shape, size)
+            rules = self._plan.rules("coarse")
+            masks = (logits >= _logit(rules.threshold)).cpu().numpy()
+            least = least_voxels(rules, "coarse", scan.frame.spacing, shape, size)
+            network_voxel = scan.voxel_mm3 * math.prod(zoom)
+            scan.limits["coarse"] = least * network_voxel
             for value, mask in zip(self._values, masks, strict=True):
-                paint_parts(found, mask, value, self._rules.components.get(value, 1), least)
-            height = self._rules.half_height_mm
+                lost = paint_parts(found, mask, value, rules.components.get(value, 1), least)
+                if lost:
+                    scan.lost["coarse"][value] = lost * network_voxel
+            height = rules.half_height_mm
             organs = organ_box(found, None if height is None else height / (scan.frame.spacing[0] * zoom[0]))
             if organs is None:
                 return None
-            return region_box(organs, zoom, shape, scan.frame.spacing, self._rules.margin_mm)
+            return region_box(organs, zoom, shape, scan.frame.spacing, self._plan.inference.margin_mm)
 
     def _paint(
         self,
@@ -226,25 +235,77 @@ class CssnSegmenter:
         out = scan.frame.view(labels)[region.slices]
         # A coarse result at full size is counted in the volume's own voxels, too.
         size = self._stage(stage).size if stage == "fine" else region.shape
-        least = least_voxels(self._rules, stage, scan.frame.spacing, region.shape, size)
-        if self._rules.exclusive:
+        rules = self._plan.rules(stage)
+        least = least_voxels(rules, stage, scan.frame.spacing, region.shape, size)
+        scan.limits[stage] = least * scan.voxel_mm3
+        threshold = _logit(rules.threshold)
+        if rules.exclusive:
             # All organs compete, also those that were not asked for.
-            winners = slabs.best_organ(logits, region.shape, self._threshold)
+            winners = slabs.best_organ(logits, region.shape, threshold)
         for channel in chosen:
             value = self._values[channel]
-            keep = self._rules.components.get(value, 1)
-            if self._rules.exclusive:
-                paint_parts(out, winners == channel + 1, value, keep, least)
-                continue
-            found = slabs.organ_mask(logits[channel], region.shape, self._threshold)
-            if found is not None:
-                paint_parts(out[found[0].slices], found[1], value, keep, least)
+            keep = rules.components.get(value, 1)
+            lost = 0
+            if rules.exclusive:
+                lost = paint_parts(out, winners == channel + 1, value, keep, least)
+            elif found := slabs.organ_mask(logits[channel], region.shape, threshold):
+                lost = paint_parts(out[found[0].slices], found[1], value, keep, least)
+            if lost:
+                scan.lost[stage][value] = lost * scan.voxel_mm3
 
-    def _doubt(self, scan: Scan, volume: Volume, logits: Tensor, region: Box) -> Volume:
+    def _nothing_found(self, scan: Scan) -> str:
+        """The beginning of a note; what it tells of is not told again."""
+        lost = scan.lost.pop("coarse", {})
+        return NOTHING_FOUND.format(
+            f" of more than {_mm3(scan.limits['coarse'])} ({self._told(lost)})" if lost else ""
+        )
+
+    def _left_out(
+        self, scan: Scan, stage: Stage, wanted: Sequence[int], labels: NDArray[np.uint8]
+    ) -> list[str]:
+        """Notes on organs that are not in the result because their parts are too small.
+
+        Args:
+            scan: painted.
+            stage: of the result.
+            wanted: labels that were asked for.
+            labels: of the result.
+        """
+        notes = []
+        if lost := scan.lost[stage]:
+            notes.append(
+                f"Found, but left out, as no part exceeds the limit of {_mm3(scan.limits[stage])}:"
+                f" {self._told(lost)}. The model's card sets that limit ({stage}_least_mm3)."
+            )
+        unseen = {
+            value: size
+            for value, size in scan.lost["coarse"].items()
+            if stage == "fine" and value in wanted and value not in lost and not (labels == value).any()
+        }
+        if unseen:
+            notes.append(
+                f"Not in the result: {self._told(unseen)}. The coarse stage saw no part of it above its limit"
+                f" of {_mm3(scan.limits['coarse'])} (coarse_least_mm3), so it may lie beyond the region."
+            )
+        return notes
+
+    def _told(self, sizes: Mapping[int, float]) -> str:
+        return ", ".join(f"{self._names[value]} (largest part {_mm3(size)})" for value, size in sizes.items())
+
+    def _doubt(self, scan: Scan, volume: Volume, logits: Tensor, stage: Stage, region: Box) -> Volume:
         """The map of doubt, on the region's part of the volume's grid."""
-        values = slabs.doubt(logits, region.shape, self._threshold)
+        values = slabs.doubt(logits, region.shape, _logit(self._plan.rules(stage).threshold))
         low, size = scan.frame.box(region, volume.grid)
         grid = sub_grid(volume.grid, low, size)
         back = np.empty(grid.shape, dtype=np.float32)
         scan.frame.view(back)[:] = values
         return Volume(back, grid.spacing, grid.origin, grid.direction, volume.name)
+
+
+def _logit(probability: float) -> float:
+    """A sigmoid reaches a probability where its argument reaches this."""
+    return math.log(probability / (1 - probability))
+
+
+def _mm3(volume: float) -> str:
+    return f"{volume:,.0f} mm³" if volume >= 10 else f"{volume:.2g} mm³"

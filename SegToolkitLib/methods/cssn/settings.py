@@ -13,6 +13,28 @@ from SegToolkitLib.methods.cssn.plan import InferencePlan, Intensity, NetworkPla
 from SegToolkitLib.settings import Settings
 from SegToolkitLib.training.settings import TrainingSettings
 
+# Below the smallest organs of the abdomen (an adrenal gland has 1000 mm3 and more), above most false finds.
+LEAST_MM3 = 500.0
+
+
+class OwnRules(InferencePlan):
+    """Rules for the models of own trainings: limits in true mm3, the same in both stages.
+
+    A coarse limit that drops a structure costs it the region, and so the fine stage.
+    """
+
+    coarse_least_mm3: float = Field(
+        default=LEAST_MM3, ge=0, description="smaller components of the coarse stage are dropped, true mm3"
+    )
+    fine_least_mm3: float = Field(
+        default=LEAST_MM3, ge=0, description="the same in the fine stage; what it means says least_rule"
+    )
+    least_rule: Literal["released", "literal"] = Field(
+        default="literal",
+        description="literal: fine_least_mm3 are true mm3; released (a mistake): times the network's voxels"
+        " for one of the crop's, so small crops lose organs",
+    )
+
 
 class LossSettings(Settings):
     """Supervised and pseudo-supervised loss alike."""
@@ -53,7 +75,11 @@ class AugmentSettings(Settings):
         default=200, ge=0, description="largest shift, in a window of 650 HU; others scale it"
     )
     global_shift: float = Field(
-        default=0.1, ge=0, le=1, description="largest shift of an unlabelled image, in parts of the window"
+        default=0.1,
+        ge=0,
+        le=1,
+        description="largest shift of an unlabelled image, in parts of the window (CT); none with percentiles"
+        " (MR), which move with the image",
     )
     flips: tuple[bool, bool, bool] = Field(
         default=(False, False, False), description="axes z, y, x that may flip; x swaps left and right"
@@ -78,7 +104,7 @@ class OptimiserSettings(Settings):
     schedule: Literal["released", "cosine"] = Field(
         default="released", description="released: x 0.1 after 66 % and x 0.05 after 86 % of the epochs"
     )
-    epochs: int = Field(default=500, ge=1, le=100_000)
+    epochs: int = Field(default=500, ge=1, le=1_000_000)
     steps_per_epoch: int = Field(
         default=2000, ge=1, description="the authors: labelled cases (coarse), unlabelled cases (fine)"
     )
@@ -121,7 +147,7 @@ class CssnSettings(TrainingSettings):
     augment: AugmentSettings = AugmentSettings()
     optimiser: OptimiserSettings = OptimiserSettings()
     data: DataSettings = DataSettings()
-    inference: InferencePlan = InferencePlan()
+    inference: OwnRules = OwnRules()
     keep_shares: list[Annotated[float, Field(gt=0, le=1)]] = Field(
         default=[0.36, 0.66, 1.0], description="of the run, whose weights are kept to judge unlabelled images"
     )

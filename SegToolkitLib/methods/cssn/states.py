@@ -13,7 +13,8 @@ from torch import Tensor
 from SegToolkitLib.dataset.dataset import Dataset
 from SegToolkitLib.errors import SegToolkitError
 from SegToolkitLib.methods.cssn.cases import organs_of
-from SegToolkitLib.methods.cssn.coarse import Coarse
+from SegToolkitLib.methods.cssn.coarse import Coarse, model_plan
+from SegToolkitLib.methods.cssn.kept_coarse import kept_coarse
 from SegToolkitLib.methods.cssn.plan import ModelPlan
 from SegToolkitLib.methods.cssn.settings import CssnSettings
 from SegToolkitLib.methods.cssn.train import AVERAGE
@@ -75,18 +76,16 @@ class TrainedRun:
         opened = Dataset.open(described, data or kept)
         settings = settings.for_modality(opened.description.modality)
         organs = organs_of(opened)
-        place = coarse or start.get("places", {}).get("coarse")
-        fine = settings.stage == "fine" and place is not None
-        return cls(folder, settings, opened, organs, Coarse.load(Path(place), organs) if fine else None)
+        place = coarse or kept_coarse(folder) or start.get("places", {}).get("coarse")
+        found = None
+        if settings.stage == "fine" and place is not None:
+            found = Coarse.load(Path(place), organs, settings.inference)
+        return cls(folder, settings, opened, organs, found)
 
     @property
     def plan(self) -> ModelPlan:
         """What a model of this run is."""
-        stages = {self.settings.stage: self.settings.plan}
-        return ModelPlan(
-            **stages | ({"coarse": self.coarse.plan} if self.coarse else {}),
-            inference=self.settings.inference,
-        )
+        return model_plan(self.settings, self.coarse)
 
     @property
     def labels(self) -> list[Label]:

@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from SegToolkitLib.methods.cssn.coarse import Coarse
 from SegToolkitLib.methods.cssn.data import Sample, Sampler
 from SegToolkitLib.methods.cssn.loss import segmentation_loss
 from SegToolkitLib.methods.cssn.network import build_network
@@ -60,6 +61,7 @@ class CssnTask:
         held_out: scans of the validation; none does not validate.
         organs: value -> name, in the order of the channels.
         world: processes that train together.
+        coarse: the model that showed a fine stage where the organs are, and becomes part of the result.
     """
 
     network: nn.ModuleDict
@@ -69,6 +71,7 @@ class CssnTask:
     held_out: Sequence[Scan] = ()
     organs: Mapping[int, str] = field(default_factory=dict)
     world: int = 1
+    coarse: Coarse | None = None
     better: str = "a"
 
     def __post_init__(self) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from SegToolkitLib.anatomy import tell_of_mirroring
 from SegToolkitLib.atomic import write_json
 from SegToolkitLib.dataset.classes import structures_of
 from SegToolkitLib.dataset.dataset import Dataset
@@ -28,7 +29,6 @@ from SegToolkitLib.methods.nnunet.settings import NnunetSettings
 from SegToolkitLib.methods.nnunet.train import NnunetTask
 from SegToolkitLib.methods.nnunet.trainer import begin_trainer
 from SegToolkitLib.training.method import Context, Prepared
-from SegToolkitLib.training.mirroring import tell_of_mirroring
 from SegToolkitLib.validation import read_json
 
 # What nnU-Net's folder was made from: other data or another plan begin it anew.

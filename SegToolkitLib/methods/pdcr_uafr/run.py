@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from SegToolkitLib.anatomy import tell_of_mirroring
 from SegToolkitLib.atomic import write_json
 from SegToolkitLib.automatic.begun import Begun
 from SegToolkitLib.dataset.classes import class_names
@@ -23,7 +24,6 @@ from SegToolkitLib.models.folder import save_model
 from SegToolkitLib.models.trained import licence_of
 from SegToolkitLib.training.checkpoint import checkpoints
 from SegToolkitLib.training.method import Context, Prepared
-from SegToolkitLib.training.mirroring import tell_of_mirroring
 
 
 def prepare(context: Context) -> Prepared:

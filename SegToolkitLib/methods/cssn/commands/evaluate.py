@@ -26,7 +26,8 @@ def _add_arguments(parser: ArgumentParser) -> None:
         "--protocol",
         choices=["flare22", "flare21", "generic"],
         default="generic",
-        help="generic: every label in whole volumes; the others: the challenges' rules (default: generic)",
+        help="generic: every structure in whole volumes; the others: the challenges' rules"
+        " (default: generic)",
     )
     parser.add_argument(
         "--tolerance",
@@ -77,7 +78,7 @@ def _add_arguments(parser: ArgumentParser) -> None:
 def _run(options: Namespace, reporter: Reporter) -> dict[str, object]:
     from SegToolkitLib.dataset.batch import raise_failures
     from SegToolkitLib.dataset.dataset import Dataset
-    from SegToolkitLib.evaluation.protocol_options import protocol_of
+    from SegToolkitLib.dataset.nnunet import IGNORE
     from SegToolkitLib.evaluation.score_files import score_files, write_scores
     from SegToolkitLib.training.run_folder import provenance
 
@@ -98,20 +99,21 @@ def _run(options: Namespace, reporter: Reporter) -> dict[str, object]:
         models = _models(options)
         about["models"] = [model.card.name for model in models]
         labels = labels or {label.name: label.value for label in models[0].card.labels}
-        protocol = protocol_of(options.protocol, labels, options.tolerance, options.merge)
-        _refuse_other_labels(protocol, labels)
+        protocol = _protocol(options, labels)
         pairs = _predicted(dataset, models, options, costs, failures, reporter)
     else:
         pairs = _given(options, reporter)
         if not labels and options.protocol == "generic":
             labels = _values_of(pairs)
-        protocol = protocol_of(options.protocol, labels, options.tolerance, options.merge)
-        _refuse_other_labels(protocol, labels)
+        protocol = _protocol(options, labels)
     rows, unscored = score_files(pairs, protocol, reporter, options.workers)
     failures |= unscored
     count = len({pair.case for pair in pairs} | set(failures))
     if not rows:
         raise_failures(failures, count, "evaluated")
+    if protocol.ignored is not None:
+        about["ignored_label"] = protocol.ignored
+        reporter.info(f"Voxels of label {protocol.ignored} ('{IGNORE}') of the references are left out.")
     about = {"dataset": dataset.description.name if dataset else "", **about, "made_with": provenance()}
     folds = {pair.case: pair.fold for pair in pairs if pair.fold is not None}
     fold_of = folds if len(folds) == len(pairs) else None
@@ -122,6 +124,18 @@ def _run(options: Namespace, reporter: Reporter) -> dict[str, object]:
         "dice_percent": results["dice_percent"],
         "nsd_percent": results["nsd_percent"],
     }
+
+
+def _protocol(options: Namespace, labels: Mapping[str, int]) -> Protocol:
+    """The rules that the options mean; what the data set ignores is left out under all of them, unless
+    --merge makes something of it."""
+    from SegToolkitLib.evaluation.protocol_options import protocol_of
+    from SegToolkitLib.evaluation.scoring import ignored_value
+
+    protocol = protocol_of(options.protocol, labels, options.tolerance, options.merge)
+    _refuse_other_labels(protocol, labels)
+    ignored = ignored_value(labels)
+    return replace(protocol, ignored=None if ignored in protocol.merged else ignored)
 
 
 def _given(options: Namespace, reporter: Reporter) -> list[Pair]:

@@ -91,7 +91,9 @@ def _fill(options: Namespace, reporter: Reporter) -> dict[str, object]:
     organs = organs_of(dataset)
     selected = read_selection(options.selection) if options.selection else None
     roles = roles_of(dataset, settings.data, settings.seed, selected)
-    coarse = Coarse.load(options.coarse, organs) if options.coarse and settings.stage == "fine" else None
+    coarse = None
+    if options.coarse and settings.stage == "fine":
+        coarse = Coarse.load(options.coarse, organs, settings.inference)
     cache = options.cache or cache_folder()
     check_cache(cache)
     reader = Reader(dataset, settings, organs, coarse, cache, choose_device(options.device), reporter)
