@@ -236,13 +236,26 @@ def test_prepared_volumes_are_written_for_the_authors_code(tmp_path: Path, heart
     assert ((label.voxels == 1).sum() > (label.voxels == 3).sum()) == ((old == 3).sum() > (old == 1).sum())
 
 
-def test_models_travel_to_the_authors_five_files_and_back(tmp_path: Path, model: Path) -> None:
+def test_models_travel_to_the_authors_five_files_and_back(
+    tmp_path: Path, model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert run("models", "export", "cooperative", model, tmp_path / "five") == 0
     assert {path.name for path in (tmp_path / "five").iterdir()} == FILES == {f"{one}.pth" for one in NAMES}
     out = tmp_path / "again"
     assert run("models", "import", "cooperative", "--from", tmp_path / "five", "--out", out) == 0
     card = read_card(out)
     assert [label.name for label in card.labels] == ["left ventricle", "myocardium", "right ventricle"]
+    assert (card.settings["network"]["code"], card.settings["input"]["crop"]) == ("separate", 192)
+    told = ("--out", tmp_path / "told", "--code", "unfiltered", "--crop", 224, "--spacing", 1.25)
+    assert run("models", "import", "cooperative", "--from", tmp_path / "five", *told) == 0
+    settings = read_card(tmp_path / "told").settings
+    assert settings["network"]["code"] == "unfiltered"
+    assert (settings["input"]["crop"], settings["input"]["spacing_mm"]) == (224, 1.25)
+    assert run("models", "export", "cooperative", tmp_path / "told", tmp_path / "ablation") == 0
+    assert "--code unfiltered" in capsys.readouterr().err
+    wrong = ("--out", tmp_path / "wrong", "--crop", 100)
+    assert run("models", "import", "cooperative", "--from", tmp_path / "five", *wrong) == 1
+    assert not (tmp_path / "wrong").exists()
     # A window's worker takes any of the five files for the whole.
     assert _importer_of(tmp_path / "five" / "image_encoder.pth") == "cooperative"
     assert _importer_of(tmp_path / "best_model.pt") == "cssn"

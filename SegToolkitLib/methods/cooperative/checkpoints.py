@@ -18,7 +18,7 @@ from torch import Tensor
 
 from SegToolkitLib.atomic import replacing
 from SegToolkitLib.methods.cooperative.network import NAMES, Name
-from SegToolkitLib.methods.cooperative.plan import InputPlan, ModelPlan, NetworkPlan
+from SegToolkitLib.methods.cooperative.plan import CodeKind, InputPlan, ModelPlan, NetworkPlan
 from SegToolkitLib.methods.cooperative.released import LICENCE, labels_named
 from SegToolkitLib.methods.cooperative.snapshot import SUFFIX, Snapshot, read_authors
 from SegToolkitLib.methods.cooperative.weights import joined, loaded_networks, of_network
@@ -39,6 +39,7 @@ def import_authors(
     labels: str = "acdc",
     plan: InputPlan | None = None,
     reconstruction: Reconstruction | None = None,
+    code: CodeKind | None = None,
     name: str | None = None,
     licence_name: str | None = None,
     half: bool = False,
@@ -53,6 +54,8 @@ def import_authors(
         plan: how volumes are brought to the networks; None takes the released one.
         reconstruction: last activation of the image decoder; None takes "none" for files of the first
             release and "sigmoid" for others. It has no part in segmentation.
+        code: which code is decoded to what; None takes what a snapshot says, and "separate" of five files,
+            which cannot tell.
         name: of the model; None takes "cooperative-" and the set of labels.
         licence_name: of the weights; None says that it is unclear.
         half: store half precision; the default keeps every bit, so that an export equals the files.
@@ -70,6 +73,7 @@ def import_authors(
     network, classes = plan_of(found.states)
     if reconstruction is not None:
         network = network.model_copy(update={"reconstruction": reconstruction})
+    network = network.model_copy(update={"code": code or found.code or network.code})
     state = joined(found.states)
     loaded_networks(network, classes, state, str(found.source), "key-mismatch")
     for one in NAMES:
@@ -78,6 +82,7 @@ def import_authors(
     if not network.decoupler_bias:
         tell("The files are of the first release: two convolutions have no bias.")
     tell(f"The image decoder's last activation is taken to be: {network.reconstruction}")
+    tell(f"The codes of images and shapes are taken to be: {network.code}")
     model = ModelPlan(network=network, input=plan or InputPlan())
     return save_model(out, _card(model, found, classes, labels, name, licence_name), state, half)
 

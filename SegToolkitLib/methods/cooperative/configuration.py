@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from SegToolkitLib.errors import SegToolkitError
+from SegToolkitLib.methods.cooperative.plan import CodeKind
 from SegToolkitLib.methods.cooperative.settings import CooperativeSettings
 from SegToolkitLib.validation import read_json, validated
 
 POLICY = "ACDC_affine_elastic_intensity"
 NETWORK = "FCN_16_standard"
 # End of the network's name -> what becomes of the code.
-CODES = {"": "separate", "share_code": "shared", "w_o_filter": "unfiltered"}
+CODES: dict[str, CodeKind] = {"": "separate", "share_code": "shared", "w_o_filter": "unfiltered"}
 LOSSES = {"mse": "fit", "ce": "fit", "corr": "correlation"}
 SCOPES = {"image code": "image", "shape code": "shape"}
 # Single structures of the released labels: 1 left ventricle, 2 myocardium, 3 right ventricle.

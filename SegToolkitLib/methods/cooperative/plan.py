@@ -28,6 +28,10 @@ MAPS = {
 MULTIPLE = 16
 
 
+# shared: images are decoded from the shape code; unfiltered: shapes from the image code.
+CodeKind = Literal["separate", "shared", "unfiltered"]
+
+
 class NetworkPlan(Settings):
     """The five networks.
 
@@ -44,7 +48,7 @@ class NetworkPlan(Settings):
     reconstruction: Literal["sigmoid", "none"] = Field(
         default="sigmoid", description="last activation of the image decoder; the first release had none"
     )
-    code: Literal["separate", "shared", "unfiltered"] = Field(
+    code: CodeKind = Field(
         default="separate",
         description="shared: images are decoded from the shape code; unfiltered: shapes from the image code",
     )

@@ -14,7 +14,9 @@ import torch
 from torch import Tensor
 
 from SegToolkitLib.errors import SegToolkitError
+from SegToolkitLib.methods.cooperative.configuration import CODES, NETWORK
 from SegToolkitLib.methods.cooperative.network import NAMES, Name, Networks
+from SegToolkitLib.methods.cooperative.plan import CodeKind
 from SegToolkitLib.methods.cooperative.weights import State
 from SegToolkitLib.models.foreign import read_checkpoint
 
@@ -34,12 +36,14 @@ class Snapshot:
         source: the folder, or the file.
         epoch: of a snapshot; None where it is not told.
         optimisers: network -> state of its optimiser; only snapshots hold them.
+        code: which code is decoded to what; None where nothing tells, as in the five files.
     """
 
     states: Mapping[Name, State]
     source: Path
     epoch: int | None = None
     optimisers: Mapping[Name, dict[str, Any]] = field(default_factory=dict)
+    code: CodeKind | None = None
 
 
 def read_authors(path: Path) -> Snapshot:
@@ -131,6 +135,7 @@ def _snapshot(file: Path) -> Snapshot:
         file,
         epoch if isinstance(epoch, int) else None,
         {name: optimisers[name] for name in NAMES if isinstance(optimisers.get(name), dict)},
+        CODES.get(str(content.get("network_type")).removeprefix(NETWORK).strip("_")),
     )
 
 
