@@ -10,9 +10,10 @@ import pytest
 from pydantic import ValidationError
 
 from SegToolkitLib.errors import SegToolkitError
-from SegToolkitLib.methods.cmer.plan import ModelPlan
+from SegToolkitLib.methods.cmer.plan import InputPlan, ModelPlan
+from SegToolkitLib.methods.cmer.presets import PRESETS
 from SegToolkitLib.methods.cmer.released import as_released, read_config
-from SegToolkitLib.methods.cmer.settings import KINDS, CmerSettings
+from SegToolkitLib.methods.cmer.settings import KINDS, ROUND, CmerSettings, OptimiserSettings
 from SegToolkitLib.training.settings import TrainingSettings
 
 BRATS: dict[str, Any] = {
@@ -53,6 +54,7 @@ PROSTATE = BRATS | {
     "downsize_nb_filters_factor": 4,
     "learning_rate": 1e-4,
     "max_epoch": 100,
+    "img_size": 256,
 }
 
 
@@ -64,7 +66,34 @@ def written(folder: Path, config: dict[str, Any]) -> Path:
 
 def test_the_defaults_are_the_prostate_configuration(tmp_path: Path) -> None:
     found = read_config(written(tmp_path, PROSTATE))
-    assert found.settings == CmerSettings(workers=4)
+    rounds = OptimiserSettings(steps_per_epoch=None)
+    assert found.settings == CmerSettings(workers=4, input=InputPlan(size=256), optimiser=rounds)
+
+
+@pytest.mark.parametrize(("config", "size"), [(BRATS, 240), (PROSTATE, 256)])
+def test_slices_have_the_size_of_the_authors_whatever_the_preset(
+    config: dict[str, Any], size: int, tmp_path: Path
+) -> None:
+    preset = PRESETS["published"].settings
+    assert isinstance(preset, CmerSettings)
+    found = read_config(written(tmp_path, config), preset)
+    assert found.settings.input.size == size
+    assert "input.size" in found.changed
+    # Of these two, transforms scale to the authors' sizes.
+    assert found.settings.transform.scaling == "auto"
+
+
+def test_an_epoch_of_a_configuration_is_a_round_and_the_report_says_so(tmp_path: Path) -> None:
+    found = read_config(written(tmp_path, BRATS))
+    assert found.settings.optimiser.steps_per_epoch is None
+    assert found.mapped["max_epoch"] == "optimiser.epochs"
+    assert "optimiser.steps_per_epoch" in found.changed
+    (line,) = [line for line in found.lines() if line.startswith("max_epoch")]
+    assert "one round through all slices" in line
+    # Where a configuration says nothing of epochs, ours stay.
+    without = read_config(written(tmp_path, {"batch_size": 4}))
+    assert without.settings.optimiser.steps_per_epoch == ROUND
+    assert without.changed == ("optimiser.batch",)
 
 
 def test_every_field_of_a_configuration_is_accounted_for(tmp_path: Path) -> None:

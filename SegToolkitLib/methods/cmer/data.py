@@ -28,7 +28,7 @@ from SegToolkitLib.methods.cmer.settings import CmerSettings, DataSettings
 from SegToolkitLib.methods.cmer.tags import Tag
 
 # Of what this module makes; another number makes it anew.
-VERSION = 1
+VERSION = 2
 # What is drawn, apart from each other.
 ORDER, CHANGES = 0, 1
 # Pixels that a mask leaves open.
@@ -289,9 +289,10 @@ def target(scan: Scan, k: int) -> NDArray[np.float32]:
 
 @lru_cache(maxsize=16)
 def _order(seed: int, turn: int, tags: tuple[bool, ...], balanced: bool) -> NDArray[np.int64]:
-    """Positions of the slices of a round; balanced: of the rarer kind as many, by taking them again."""
+    """Positions of the slices of a round; balanced: of the rarer kind as many, by taking them again, where
+    there are both (masks teach without slices that lack the object, too)."""
     rng = np.random.default_rng((seed, ORDER, turn, len(tags)))
-    if not balanced:
+    if not balanced or len(set(tags)) < 2:
         return rng.permutation(len(tags))
     halves = (len(tags) // 2, len(tags) - len(tags) // 2)
     drawn = []

@@ -44,6 +44,7 @@ class How:
         thresholds: to try.
         refining: how the maps of the first kind are refined; the masks are scored as maps of their own, at
             the model's thresholds (:data:`REFINED`) and at 0.5 (:data:`REFINED_AT_HALF`).
+        ignore: label of what the masks leave open, where nothing counts; None where there is none.
     """
 
     kinds: tuple[str, ...] = ()
@@ -52,6 +53,7 @@ class How:
     resample: bool = False
     thresholds: tuple[float, ...] = THRESHOLDS
     refining: RefineSettings | None = None
+    ignore: int | None = None
 
 
 @dataclass
@@ -119,6 +121,8 @@ def _score(mapper: CmerMapper, case: Case, values: Sequence[int], how: How, scor
     if label is None:
         raise SegToolkitError("no-label", f"Case {case.id} has no mask.", "Choose other cases.")
     mask = np.isin(label.voxels, values)
+    # As in the validation: what is found where nobody looked is neither right nor wrong.
+    said = np.ones_like(mask) if how.ignore is None else label.voxels != how.ignore
     spacing = UNIT if how.unit else label.spacing[::-1]
     plan = mapper.plan.maps
     if how.gate is not None:
@@ -127,11 +131,11 @@ def _score(mapper: CmerMapper, case: Case, values: Sequence[int], how: How, scor
         result = mapper.maps(images, plan.model_copy(update={"kind": kind}))
         for name, volume in result.maps.items():
             by_how = scores.cases.setdefault(kind, {}).setdefault(name, {})
-            for definition, one in both_assd(volume.voxels, mask, spacing, how.thresholds).items():
+            for definition, one in both_assd(volume.voxels * said, mask, spacing, how.thresholds).items():
                 by_how.setdefault(definition, {})[case.id] = one
             scores.at.setdefault(kind, {}).setdefault(name, {})[case.id] = result.thresholds[name]
         if number == 0 and how.refining is not None:
-            _score_refined(result, images, mask, spacing, case.id, how, scores)
+            _score_refined(result, images, mask, said, spacing, case.id, how, scores)
         if number == 0:
             shown = result.stack.shown(label, values)
             for name, present in result.present.items():
@@ -144,6 +148,7 @@ def _score_refined(
     result: MapResult,
     images: Mapping[str, Volume],
     mask: NDArray[np.bool_],
+    said: NDArray[np.bool_],
     spacing: Sequence[float],
     case: str,
     how: How,
@@ -153,6 +158,7 @@ def _score_refined(
     # A mask is the same at every threshold of a sweep: it is scored once.
     for name, cuts in ((REFINED, result.thresholds), (REFINED_AT_HALF, DEFAULT_THRESHOLD)):
         found = refine(images, result.maps, how.refining, cuts).mask.voxels > 0
+        found = found & said
         by_how = scores.cases[kind].setdefault(name, {})
         once = both_assd(found.astype(np.float32), mask, spacing, (DEFAULT_THRESHOLD,))
         for definition, one in once.items():

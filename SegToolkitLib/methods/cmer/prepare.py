@@ -30,7 +30,7 @@ class Stack:
         volume: of the first modality, as given.
         prepared: of the first modality; knows the way back.
         pixels: float32 [Z, M, Y, X]; 0 to 1 where the plan clips and does not standardise the volume.
-        constant: slices of one value, bool [Z, M]; nothing can be seen in them.
+        constant: slices of one value, bool [Z, M]; nothing can be seen in them, whatever is padded around.
     """
 
     volume: Volume
@@ -83,9 +83,11 @@ def stacked(volumes: Mapping[str, Volume], plan: InputPlan, *, resample: bool = 
     )
     first = next(iter(images.values()))
     steps = _steps(first, plan)
-    prepared = [prepare(_scaled(image, plan), steps) for image in images.values()]
+    scaled = [_scaled(image, plan) for image in images.values()]
+    prepared = [prepare(one, steps) for one in scaled]
     pixels = np.stack([one.volume.voxels for one in prepared], axis=1).astype(np.float32, copy=False)
-    constant = np.asarray(pixels.max((2, 3)) == pixels.min((2, 3)))
+    upright = [SlicesLast().apply(one)[0].voxels for one in scaled]
+    constant = np.stack([one.max((1, 2)) == one.min((1, 2)) for one in upright], axis=1)
     return Stack(first, prepared[0], pixels, constant)
 
 
@@ -109,7 +111,9 @@ def _scaled(volume: Volume, plan: InputPlan) -> Volume:
         low, high = np.percentile(voxels[shown], plan.percentiles) if shown.any() else (0.0, 0.0)
         if high <= low:
             return volume.with_voxels(np.zeros_like(voxels))
-        voxels = (np.clip(voxels, low, high) - np.float32(low)) / np.float32(high - low)
+        # In the voxels' own precision: what is clipped is 0, and not a little less than what is padded.
+        low, high = np.float32(low), np.float32(high)
+        voxels = (np.clip(voxels, low, high) - low) / (high - low)
     if plan.standardise == "volume":
         # In CT, 0 is water, and what is not the body has the least value.
         least = float(volume.voxels.min())

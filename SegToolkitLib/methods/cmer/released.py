@@ -28,6 +28,12 @@ SAME = {
     "temp": "loss.temperature",
     "seed": "seed",
     "data_loader_workers": "workers",
+    "img_size": "input.size",
+}
+# What else is to be known of a field that is taken over.
+NOTES = {
+    "max_epoch": "of one round through all slices each (optimiser.steps_per_epoch=null)",
+    "img_size": "their code never reads it, but it is the size of their slices",
 }
 # What a run is told besides its settings.
 PLACES = {
@@ -46,7 +52,6 @@ IGNORED = {
             "momentum",
             "loss_eps",
             "validate_every",
-            "img_size",
             "data_loader",
             "async_loading",
         ),
@@ -89,10 +94,19 @@ class Converted:
     ignored: Mapping[str, str] = field(default_factory=dict)
     unknown: tuple[str, ...] = ()
 
+    @property
+    def changed(self) -> tuple[str, ...]:
+        """Names of our settings that the configuration decides."""
+        rounds = ("optimiser.steps_per_epoch",) if "max_epoch" in self.mapped else ()
+        return (*self.mapped.values(), *rounds)
+
     def lines(self) -> list[str]:
         """What a person reads, a line a field."""
         return [
-            *(f"{theirs}: taken as {ours}" for theirs, ours in self.mapped.items()),
+            *(
+                f"{theirs}: taken as {ours}" + (f", {NOTES[theirs]}" if theirs in NOTES else "")
+                for theirs, ours in self.mapped.items()
+            ),
             *(
                 f"{theirs}: {text} ({PLACES[theirs]}; to be given by itself)"
                 for theirs, text in self.places.items()
@@ -121,6 +135,8 @@ def read_config(file: Path, base: CmerSettings | None = None) -> Converted:
         if theirs in given:
             _set(values, ours, given[theirs])
             mapped[theirs] = ours
+    if "max_epoch" in given:
+        _set(values, "optimiser.steps_per_epoch", None)
     _set_modalities(values, given, mapped, what)
     if "transformation" in given:
         _set(values, "transform.kinds", _kinds(given["transformation"], what))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from SegToolkitLib.atomic import write_json
 from SegToolkitLib.dataset.dataset import Dataset
 from SegToolkitLib.errors import SegToolkitError
 from SegToolkitLib.events import Reporter
@@ -13,7 +14,7 @@ from SegToolkitLib.methods.cmer.card import make_card
 from SegToolkitLib.methods.cmer.cases import given_tags, roles_of
 from SegToolkitLib.methods.cmer.data import Reader, Sampler, Scan, cache_folder
 from SegToolkitLib.methods.cmer.settings import CmerSettings
-from SegToolkitLib.methods.cmer.tags import check_usable
+from SegToolkitLib.methods.cmer.tags import Tag, check_usable
 from SegToolkitLib.methods.cmer.train import CmerTask
 from SegToolkitLib.methods.cmer.validation import Figures, validate
 from SegToolkitLib.methods.cmer.weights import State, with_seeds
@@ -33,7 +34,7 @@ def prepare(context: Context) -> Prepared:
 
     Raises:
         SegToolkitError: "no-cases", "image-channels", "no-masks", "no-visible-slice", "no-empty-slice",
-            "slice-sizes", and what folds and tags raise.
+            "nothing-seen", "slice-sizes", and what folds and tags raise.
     """
     settings: CmerSettings = context.settings
     dataset = dataset_of(context)
@@ -59,16 +60,21 @@ def prepare(context: Context) -> Prepared:
     watched = train if settings.selection.cases == "training" else held_out
     _check_masks(settings, watched)
     sampler = Sampler(train, settings)
+    _check_seen(sampler)
+    if settings.optimiser.steps_per_epoch is None:
+        settings = _with_round(context, sampler)
+        sampler = Sampler(train, settings)
     context.reporter.info(
         f"{counts.visible} slices show the object, {counts.not_visible} do not, {counts.not_tagged} are not"
         f" tagged; with those left out in which nothing can be seen, a round of {len(sampler.index)} slices"
-        f" takes {sampler.batches} steps."
+        f" takes {sampler.batches} steps. An epoch has {settings.steps_per_epoch}."
     )
     fingerprint: dict[str, Any] = {
         "dataset": dataset.description.name,
         "train": [scan.id for scan in train],
         "held_out": [scan.id for scan in held_out],
         "sha256": reader.checksums | {f"tags of {scan.id}": _told(scan) for scan in (*train, *held_out)},
+        "steps_per_epoch": settings.steps_per_epoch,
     }
     state: State | None = None
     folder = context.places.get("start")
@@ -104,6 +110,30 @@ def dataset_of(context: Context) -> Dataset:
     """The data set of the run."""
     assert context.dataset is not None  # the method says that it needs one
     return context.dataset
+
+
+def _check_seen(sampler: Sampler) -> None:
+    """Tags that suffice may not do so any more without the slices in which nothing can be seen."""
+    seen: dict[str, list[Tag]] = {scan.id: [] for scan in sampler.scans}
+    for number, _, tag in sampler.index:
+        seen[sampler.scans[number].id].append(tag)
+    tagged = sum(tag is not None for scan in sampler.scans for tag in scan.tags)
+    check_usable(seen, sampler.settings.supervision, tagged - len(sampler.index))
+
+
+def _with_round(context: Context, sampler: Sampler) -> CmerSettings:
+    """The settings of an epoch that is one round through the slices, which the run has from here on.
+
+    In the run's folder the settings stay as they were given; a run that goes on has the epochs it began with.
+    """
+    kept = (context.run.settings().get("data") or {}).get("steps_per_epoch")
+    drawn = sampler.settings.accumulate * context.group.world
+    settings = sampler.settings.with_round(kept or -(-sampler.batches // drawn))
+    context.settings = settings
+    if context.group.leader and not kept:
+        about = {**context.run.settings(), "steps": settings.total_steps}
+        write_json(context.run.settings_file, about)
+    return settings
 
 
 def _check_masks(settings: CmerSettings, watched: list[Scan]) -> None:

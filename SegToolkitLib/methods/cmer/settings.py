@@ -27,6 +27,8 @@ from SegToolkitLib.training.settings import TrainingSettings
 Kind = Literal["flipping", "rotation", "translation", "scaling"]
 KINDS: tuple[Kind, ...] = ("flipping", "rotation", "translation", "scaling")
 RELEASED_SIZES = tuple(range(192, 289, MULTIPLE))
+# Batches of a round through the slices of one of the authors' folds of the prostate; an estimate.
+ROUND = 26
 Name = Annotated[str, Field(min_length=1, max_length=200)]
 Size = Annotated[int, Field(ge=MULTIPLE, le=4096)]
 
@@ -150,10 +152,11 @@ class OptimiserSettings(Settings):
     epsilon: float = Field(default=1e-8, gt=0, le=1)
     weight_decay: float = Field(default=0.5, ge=0, le=10, description="decoupled, of every parameter")
     epochs: int = Field(default=100, ge=1, le=1_000_000, description="the authors: 30 for BraTS")
-    steps_per_epoch: int = Field(
-        default=26,
+    steps_per_epoch: int | None = Field(
+        default=ROUND,
         ge=1,
-        description="batches; the authors: one round through all slices (prostate: about 26)",
+        description="batches; null: one round through all slices, as the authors have it (their prostate:"
+        f" about {ROUND}), counted when the run reads them",
     )
     batch: int = Field(default=16, ge=1, le=1024, description="slices a step, with all their modalities")
 
@@ -213,13 +216,23 @@ class CmerSettings(TrainingSettings):
     data: DataSettings = DataSettings()
 
     @property
+    def steps_per_epoch(self) -> int:
+        """Updates of an epoch; where that is a round, the authors' :data:`ROUND` until it is counted."""
+        return self.optimiser.steps_per_epoch or ROUND
+
+    @property
     def steps_per_seed(self) -> int:
         """Updates of one training."""
-        return self.optimiser.epochs * self.optimiser.steps_per_epoch
+        return self.optimiser.epochs * self.steps_per_epoch
 
     @property
     def total_steps(self) -> int:
         return self.steps_per_seed * self.seeds
+
+    def with_round(self, steps: int) -> CmerSettings:
+        """The same with so many updates an epoch."""
+        optimiser = self.optimiser.model_copy(update={"steps_per_epoch": steps})
+        return self.model_copy(update={"optimiser": optimiser})
 
     @property
     def plan(self) -> ModelPlan:

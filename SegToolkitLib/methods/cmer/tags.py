@@ -51,27 +51,37 @@ def counted(tags: Mapping[str, Sequence[Tag]]) -> Counts:
     return Counts(every.count(True), every.count(False), every.count(None))
 
 
-def check_usable(tags: Mapping[str, Sequence[Tag]], supervision: str = "tags") -> Counts:
+def check_usable(tags: Mapping[str, Sequence[Tag]], supervision: str = "tags", unseen: int = 0) -> Counts:
     """Complain of tags that nothing can be learnt from; return how many there are.
 
     Args:
         tags: by case.
         supervision: after "masks" slices without the object are not needed.
+        unseen: tagged slices that are not among them, because nothing can be seen in them.
 
     Raises:
-        SegToolkitError: "no-visible-slice" or "no-empty-slice": there must be slices of both kinds.
+        SegToolkitError: "no-visible-slice" or "no-empty-slice": there must be slices of both kinds;
+            "nothing-seen": all tagged slices are left out.
     """
     counts = counted(tags)
+    if unseen and not sum(counts):
+        raise SegToolkitError(
+            "nothing-seen",
+            f"Nothing can be seen in any of the {unseen} tagged slices: in each of them an image has but one"
+            " value.",
+            "Look at the images: one of the modalities may be empty.",
+        )
+    left_out = f" ({unseen} tagged ones, in which nothing can be seen, are left out)" if unseen else ""
     if not counts.visible:
         raise SegToolkitError(
             "no-visible-slice",
-            f"Of {sum(counts)} slices none is tagged as showing the object.",
+            f"Of {sum(counts)} slices{left_out} none is tagged as showing the object.",
             "Tag slices that show it, and some that do not.",
         )
     if not counts.not_visible and supervision == "tags":
         raise SegToolkitError(
             "no-empty-slice",
-            f"All {counts.visible} tagged slices show the object, so nothing tells what it is.",
+            f"All {counts.visible} tagged slices{left_out} show the object, so nothing tells what it is.",
             "Tag slices without it, too; where nearly every slice shows it, this method is the wrong one.",
         )
     return counts

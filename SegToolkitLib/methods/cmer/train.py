@@ -131,7 +131,7 @@ class CmerTask:
     def validates_after(self, done: int) -> bool:
         """Whether an epoch, or a seed, ends there."""
         settings = self.settings
-        ends_epoch = settings.schedule.at_epoch_ends and done % settings.optimiser.steps_per_epoch == 0
+        ends_epoch = settings.schedule.at_epoch_ends and done % settings.steps_per_epoch == 0
         return ends_epoch or done % settings.steps_per_seed == 0
 
     def pictures(self, folder: Path, step: int) -> list[Path]:
@@ -187,7 +187,7 @@ class CmerTask:
     def _frozen(self) -> bool:
         if self.settings.schedule.norms != "released" or self._validated_at is None:
             return False
-        epoch = self.settings.optimiser.steps_per_epoch
+        epoch = self.settings.steps_per_epoch
         return self._done // epoch == (self._validated_at - 1) // epoch
 
     def _begin_seed(self) -> None:

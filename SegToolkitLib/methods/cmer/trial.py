@@ -12,6 +12,7 @@ from SegToolkitLib.dataset.cache import Arrays
 from SegToolkitLib.dataset.channels import files_of
 from SegToolkitLib.dataset.dataset import Dataset
 from SegToolkitLib.dataset.in_place import header_of
+from SegToolkitLib.errors import SegToolkitError
 from SegToolkitLib.methods.cmer.data import Sampler
 from SegToolkitLib.methods.cmer.settings import CmerSettings
 from SegToolkitLib.methods.cmer.tags import Tag
@@ -42,7 +43,19 @@ class _MadeUp:
 
 
 def trial(settings: CmerSettings, dataset: Dataset | None, device: torch.device) -> CmerTask:
-    """A task on noise, in slices of the data set's size."""
+    """A task on noise, in slices of the data set's size.
+
+    Raises:
+        SegToolkitError: "steps-unknown": an epoch is a round through slices that are not read here.
+    """
+    if settings.optimiser.steps_per_epoch is None:
+        raise SegToolkitError(
+            "steps-unknown",
+            "An epoch is one round through the slices (optimiser.steps_per_epoch=null), and how many steps"
+            " that takes is known only when a run has read them.",
+            "For the estimate, set optimiser.steps_per_epoch to a number: tagged slices divided by"
+            f" optimiser.batch ({settings.optimiser.batch}).",
+        )
     size = (settings.input.size,) * 2 if settings.input.size is not None else _size(settings, dataset)
 
     def scans(count: int) -> list[Any]:

@@ -81,7 +81,7 @@ def _score(
 ) -> list[str]:
     """Score the cases that a model left out; returns those that could be."""
     from SegToolkitLib.device import choose_device
-    from SegToolkitLib.methods.cmer.cases import object_values, roles_of
+    from SegToolkitLib.methods.cmer.cases import ignore_value, object_values, roles_of
     from SegToolkitLib.methods.cmer.evaluate import evaluate
     from SegToolkitLib.methods.cmer.segment import load
     from SegToolkitLib.methods.cmer.settings import CmerSettings
@@ -93,7 +93,8 @@ def _score(
     cases = [case for case in cases if case.label is not None]
     mapper = load(folder, card, choose_device(options.device))
     values = object_values(dataset, data.structures)
-    evaluate(mapper, cases, values, replace(how, resample=data.resample), reporter, scores)
+    own = replace(how, resample=data.resample, ignore=ignore_value(dataset))
+    evaluate(mapper, cases, values, own, reporter, scores)
     return [case.id for case in cases if case.id not in scores.failures]
 
 

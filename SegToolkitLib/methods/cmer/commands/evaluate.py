@@ -61,6 +61,7 @@ def _run(options: Namespace, reporter: Reporter) -> dict[str, object]:
     from SegToolkitLib.dataset.batch import raise_failures
     from SegToolkitLib.dataset.dataset import Dataset
     from SegToolkitLib.device import choose_device
+    from SegToolkitLib.methods.cmer.cases import ignore_value
     from SegToolkitLib.methods.cmer.evaluate import How, evaluate, told, write
     from SegToolkitLib.methods.cmer.scoring import THRESHOLDS
     from SegToolkitLib.methods.cmer.segment import load
@@ -80,6 +81,7 @@ def _run(options: Namespace, reporter: Reporter) -> dict[str, object]:
         options.resample,
         tuple(options.thresholds or THRESHOLDS),
         settings_of(options) if options.refine else None,
+        ignore_value(dataset),
     )
     scores = evaluate(mapper, cases, values_of(dataset, model), how, reporter)
     if not scores.cases:

@@ -61,7 +61,7 @@ def take_over(options: Namespace, reporter: Reporter) -> None:
         reporter.info(line)
     values = found.settings.model_dump(mode="json")
     changes = []
-    for name in found.mapped.values():
+    for name in found.changed:
         value = values
         for part in name.split("."):
             value = value[part]
