@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from argparse import ArgumentTypeError
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -128,3 +129,33 @@ def test_queries_divided_among_processes_give_each_result_once(tmp_path: Path) -
     assert sorted(path.name for path in (tmp_path / "out.v1").iterdir()) == [
         f"q{n}.seg.nrrd" for n in (2, 3, 4)
     ]
+
+
+def test_a_folder_of_queries_goes_on_where_it_was_left(tmp_path: Path) -> None:
+    save_test_model(tmp_path / "models", "free")
+    found = patient()
+    write_volume(found.image, tmp_path / "s.nrrd")
+    write_volume(found.label, tmp_path / "m.nrrd")
+    (tmp_path / "queries").mkdir()
+    for seed in (2, 3):
+        write_volume(patient(seed).image, tmp_path / "queries" / f"q{seed}.nrrd")
+    (tmp_path / "queries" / "notes.txt").write_text("no volume", encoding="utf-8")
+    job = SegmentJob(
+        model=str(tmp_path / "models" / "free"),
+        supports=[SupportFile(tmp_path / "s.nrrd", tmp_path / "m.nrrd", (6,))],
+        queries=[tmp_path / "queries"],
+        out=tmp_path / "out",
+        device="cpu",
+        skip_existing=True,
+    )
+    first = segment_files(job, Reporter())["results"]
+    assert isinstance(first, list)
+    assert [Path(one["query"]).name for one in first] == ["q2.nrrd", "q3.nrrd"]
+    assert segment_files(job, Reporter()) == {"results": []}
+    (tmp_path / "out" / "q3.seg.nrrd").unlink()
+    again = segment_files(job, Reporter())["results"]
+    assert isinstance(again, list)
+    assert [Path(one["query"]).name for one in again] == ["q3.nrrd"]
+    anew = segment_files(replace(job, skip_existing=False), Reporter())["results"]
+    assert isinstance(anew, list)
+    assert len(anew) == 2

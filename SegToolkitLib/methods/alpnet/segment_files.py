@@ -83,6 +83,7 @@ class SegmentJob:
     precision: str = "auto"
     accept_licence: bool = False
     ask: Callable[[str], bool] | None = None
+    skip_existing: bool = False
 
 
 def segment_files(job: SegmentJob, reporter: Reporter, shard: Shard = WHOLE) -> dict[str, object]:
@@ -99,9 +100,15 @@ def segment_files(job: SegmentJob, reporter: Reporter, shard: Shard = WHOLE) -> 
     Raises:
         SegToolkitError: an input is unusable. Results of earlier queries stay.
     """
+    job = replace(job, queries=[found for query in job.queries for found in _volumes_of(query)])
     targets = _targets(job)
     if not shard.is_whole:
         job, targets = replace(job, queries=shard.of(job.queries)), shard.of(targets)
+    if job.skip_existing:
+        left = [place for place, target in enumerate(targets) if not target.exists()]
+        if len(left) < len(targets):
+            reporter.info(f"{len(targets) - len(left)} of {len(targets)} results are there and passed over.")
+        job, targets = replace(job, queries=[job.queries[n] for n in left]), [targets[n] for n in left]
     if not job.queries:
         return {"results": []}
     with open_support_sets(job.support_sets) as items:
@@ -184,6 +191,14 @@ def parse_structures(text: str | None) -> dict[int, str] | None:
             f"{text!r} does not name structures.",
             "Write, say, --structures 1=liver,4=spleen.",
         ) from error
+
+
+def _volumes_of(query: Path) -> list[Path]:
+    """The volume files of a folder, by name; a file, and a folder of DICOM, is a query of its own."""
+    if not query.is_dir():
+        return [query]
+    files = sorted(path for path in query.iterdir() if path.name.lower().endswith(VOLUME_SUFFIXES))
+    return [path for path in files if not is_segmentation_name(path)] or [query]
 
 
 def _targets(job: SegmentJob) -> list[Path]:

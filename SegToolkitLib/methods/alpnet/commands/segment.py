@@ -39,7 +39,7 @@ def _add_arguments(parser: ArgumentParser) -> None:
         action="append",
         required=True,
         metavar="IMAGE",
-        help="volume to segment; may be a support; repeatable",
+        help="volume to segment, or a folder of volumes; may be a support; repeatable",
     )
     parser.add_argument("--out", type=Path, required=True, help="file (one query) or folder (several)")
     parser.add_argument(
@@ -75,6 +75,11 @@ def _add_arguments(parser: ArgumentParser) -> None:
         "--confidence", type=Path, metavar="FILE", help="also write the confidence (0 to 1) as a volume"
     )
     parser.add_argument("--overlay", type=Path, metavar="PNG", help="also draw the result over the image")
+    parser.add_argument(
+        "--skip-existing",
+        action="store_true",
+        help="pass over queries whose result is there, as a batch does that goes on after its time limit",
+    )
     parser.add_argument("--batch", type=int, default=8, help="slices encoded at once")
     add_shard(parser, "queries")
     add_device(parser)
@@ -102,6 +107,7 @@ def _run(options: Namespace, reporter: Reporter) -> dict[str, object]:
         precision=options.precision,
         accept_licence=options.accept_licence,
         ask=ask_in_terminal(),
+        skip_existing=options.skip_existing,
     )
     return segment_files(job, reporter, options.shard)
 
