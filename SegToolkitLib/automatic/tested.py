@@ -6,18 +6,21 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from SegToolkitLib.anatomy import structure_of
 from SegToolkitLib.automatic.segmenter import AutomaticMethod, AutomaticOptions, Mode
 from SegToolkitLib.dataset.batch import Failures
+from SegToolkitLib.dataset.classes import not_looked_for
 from SegToolkitLib.dataset.dataset import Case, Dataset, case_key
+from SegToolkitLib.dataset.new_cases import label_key
 from SegToolkitLib.errors import SegToolkitError
 from SegToolkitLib.evaluation.sampler import Sampler
 from SegToolkitLib.evaluation.score_files import Pair
-from SegToolkitLib.events import Reporter
+from SegToolkitLib.events import Reporter, TerminalReporter
 from SegToolkitLib.models.card import ModelCard, read_card
 from SegToolkitLib.models.licence import ensure_accepted
 from SegToolkitLib.models.store import ModelStore
@@ -88,8 +91,12 @@ def cases_to_test(
     which: str,
     held_out: Callable[[Dataset, OpenedModel], Sequence[str]],
     test: Callable[[Dataset, OpenedModel], Sequence[Case]] = lambda dataset, model: dataset.test_cases,
+    reporter: Reporter | None = None,
 ) -> list[Case]:
     """The labelled cases to test a model on.
+
+    A case in which nobody looked for a structure of the model is left out: there, what the model finds would
+    be scored as false.
 
     Args:
         dataset: of the cases.
@@ -97,6 +104,7 @@ def cases_to_test(
         which: "held-out" (by the model's training), "test" (set aside), or ids such as "12,17".
         held_out: ids of what the model's training held out.
         test: what is set aside; by default, by the data set.
+        reporter: hears of cases that are left out; None says it on stderr.
 
     Raises:
         SegToolkitError: "no-cases", "no-label", "trained-on-test", and what ``held_out`` raises.
@@ -113,10 +121,42 @@ def cases_to_test(
                 "no-label", f"Case {bare} has no label to test against.", "Leave it out of --cases."
             )
     cases = [case for case in cases if case.label is not None]
+    lacking = {case.id: names for case in cases if (names := _not_looked_for(dataset, model.card, case))}
+    cases = [case for case in cases if case.id not in lacking]
+    if lacking:
+        first = next(iter(lacking))
+        (reporter or TerminalReporter()).warning(
+            f"{len(lacking)} case(s) are not tested, because nobody looked for all structures of"
+            f" {model.card.name} in them: {first} ({', '.join(lacking[first])})"
+            f"{''.join(f', {id}' for id in list(lacking)[1:5])}{' ...' if len(lacking) > 5 else ''}.",
+            "Annotate these structures there, or give other --cases.",
+        )
     if not cases:
-        raise SegToolkitError("no-cases", "There is no labelled case to test on.", "Choose other --cases.")
+        raise SegToolkitError(
+            "no-cases",
+            f"There is no {'completely ' if lacking else ''}labelled case to test on.",
+            "Choose other --cases.",
+        )
     _check_unseen(dataset, model.card, cases)
     return cases
+
+
+def _not_looked_for(dataset: Dataset, card: ModelCard, case: Case) -> list[str]:
+    """Structures of the model that were not looked for in a case."""
+    skipped = not_looked_for(dataset, case.id)
+    # Labels that share a class share its name ("left lung + right lung"); an object may be of several.
+    told = card.training.settings.get("data", {}).get("structures") or ()
+    names = [*told, *(part for label in card.labels for part in label.name.split(" + "))]
+    found = {own for name in names for own in _same_structure(name, dataset.description.labels)}
+    # Where no name is known, any structure may be meant.
+    return [name for name in skipped if name in found] if found else skipped
+
+
+def _same_structure(name: str, others: Iterable[str]) -> set[str]:
+    """Those of other names that mean the same: spelt alike, or else the same organ."""
+    known, others = structure_of(name), set(others)
+    alike = {other for other in others if label_key(other) == label_key(name)}
+    return alike or {other for other in others if known is not None and structure_of(other) == known}
 
 
 def _check_unseen(dataset: Dataset, card: ModelCard, cases: Sequence[Case]) -> None:

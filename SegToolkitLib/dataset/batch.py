@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 import SimpleITK as sitk
 
+from SegToolkitLib.dataset.open_files import check_errno
 from SegToolkitLib.errors import SegToolkitError
 
 Job = TypeVar("Job")
@@ -39,6 +40,9 @@ def for_each_case(
 
     Returns:
         The errors of the cases that failed, by case id, in the order of ``jobs``.
+
+    Raises:
+        SegToolkitError: "too-many-files", which is no case's fault.
     """
     failures: Failures = {}
     total, done = already_done + len(jobs), already_done
@@ -49,6 +53,8 @@ def for_each_case(
         try:
             keep(id, outcome())
         except Exception as error:
+            if isinstance(error, OSError):
+                check_errno(error)
             failures[id] = _as_sentence(error)
         done += 1
         if progress is not None:

@@ -24,6 +24,9 @@ from filelock import FileLock, Timeout
 
 from SegToolkitLib.atomic import write_text
 from SegToolkitLib.dataset.checksum import digest_of as _digest
+from SegToolkitLib.dataset.in_use import InUse
+from SegToolkitLib.dataset.mapped import read_array
+from SegToolkitLib.dataset.open_files import check_errno, check_spare
 from SegToolkitLib.volume.cache import FileKey, file_key
 
 Arrays = Mapping[str, np.ndarray]
@@ -38,18 +41,33 @@ _known_hashes: dict[FileKey, str] = {}
 class Cache:
     """A folder of arrays by content; what was used least recently goes first when it grows too large.
 
+    What a cache has given out stays for as long as that cache lives, in whichever process: to remove it would
+    free no disk while it is mapped, and others (the workers of a training) would make it again.
+
     Args:
         folder: is made where it does not exist; nothing else may lie in it.
-        limit_gb: size of all entries together, in 10^9 bytes; the entry written last stays even if it
-            alone is larger.
+        limit_gb: size of all entries together, in 10^9 bytes; entries in use stay even if they are larger.
+
+    Attributes:
+        folder, limit_gb: as given.
     """
 
     def __init__(self, folder: str | os.PathLike[str], limit_gb: float = 20.0) -> None:
-        self.folder = Path(folder)
-        self._limit = limit_gb * 1e9
+        self.folder, self.limit_gb = Path(folder), limit_gb
         self._entries, self._working = self.folder / "entries", self.folder / "working"
         self._locks, self._hashes = self.folder / "locks", self.folder / "hashes"
+        self._in_use = InUse(self.folder / "users", self._locks)
+        self._sizes: dict[str, int] = {}
         self._sweep()
+
+    def __reduce__(self) -> tuple[type[Cache], tuple[Path, float]]:
+        # Another process uses entries of its own.
+        return type(self), (self.folder, self.limit_gb)
+
+    @property
+    def used_gb(self) -> float:
+        """Size of the entries that this cache has given out, in 10^9 bytes."""
+        return sum(self._sizes.values()) / 1e9
 
     def get(self, parts: Any, make: Callable[[], Arrays]) -> Arrays:
         """The arrays that belong to ``parts``: from the disk, or made now and kept.
@@ -63,14 +81,17 @@ class Cache:
             make: makes them, by name. A name is one of a file: letters, digits, hyphens, underscores.
 
         Returns:
-            The arrays by name; those from the disk are memory-mapped and read-only.
+            The arrays by name; those from the disk are read-only and, but for small ones, memory-mapped.
 
         Raises:
             OSError: a file among the parts cannot be read.
+            SegToolkitError: "too-many-files".
             TypeError: the parts are no JSON values.
             ValueError: a name that no file can have, or an array of objects.
         """
         key = self.key(parts)
+        # Before it is looked for: nobody may take it away in between.
+        self._in_use.add(key)
         found = self._read(key)
         if found is not None:
             return found
@@ -78,7 +99,8 @@ class Cache:
             self._locks.mkdir(parents=True, exist_ok=True)
             lock = FileLock(self._locks / key)
             lock.acquire()
-        except OSError:
+        except OSError as error:
+            check_errno(error)
             return make()
         try:
             found = self._read(key)
@@ -90,7 +112,7 @@ class Cache:
             kept = self._write(key, made)
         finally:
             lock.release()
-        self._shrink(key)
+        self._shrink()
         return self._read(key) or made if kept else made
 
     def key(self, parts: Any) -> str:
@@ -126,11 +148,16 @@ class Cache:
     def _read(self, key: str) -> dict[str, np.ndarray] | None:
         place = self._entries / key
         try:
-            names = json.loads((place / ENTRY).read_text(encoding="utf-8"))["arrays"]
-            found = {name: _opened(place / f"{name}.npy") for name in names}
-            os.utime(place / ENTRY)
-        except (OSError, ValueError, LookupError, TypeError):
+            facts = json.loads((place / ENTRY).read_text(encoding="utf-8"))
+            found = {name: read_array(place / f"{name}.npy") for name in facts["arrays"]}
+            size = int(facts["bytes"])
+        except (OSError, ValueError, LookupError, TypeError) as error:
+            if isinstance(error, OSError):
+                check_errno(error)
             return None
+        with suppress(OSError):  # a cache that may only be read
+            os.utime(place / ENTRY)
+        self._sizes[key] = size
         return found
 
     def _write(self, key: str, arrays: Arrays) -> bool:
@@ -153,20 +180,25 @@ class Cache:
         except Exception as error:
             if isinstance(error, ValueError):
                 raise
+            check_spare()
             return False
         finally:
             shutil.rmtree(working, ignore_errors=True)
 
-    def _shrink(self, newest: str) -> None:
-        """Remove what was used least recently until the rest fits; one process at a time."""
+    def _shrink(self) -> None:
+        """Remove what is not in use, the least recently used first, until the rest fits; one process at
+        a time."""
         try:
             with FileLock(self._locks / "shrinking", timeout=0):
                 sizes = {place: _size(place) for place in self._entries.iterdir()}
                 total = sum(size for size, _ in sizes.values())
+                if total <= self.limit_gb * 1e9:
+                    return
+                in_use = self._in_use.keys()
                 for place, (size, _) in sorted(sizes.items(), key=lambda one: one[1][1]):
-                    if total <= self._limit:
+                    if total <= self.limit_gb * 1e9:
                         break
-                    if place.name != newest:
+                    if place.name not in in_use:
                         self._remove(place)
                         total -= size
         except (OSError, Timeout):
@@ -182,17 +214,11 @@ class Cache:
             shutil.rmtree(gone, ignore_errors=True)
 
     def _sweep(self) -> None:
-        """Take away what killed writers left: the lock of a living one cannot be taken."""
+        """Take away what killed writers and users left: the lock of a living one cannot be taken."""
+        self._in_use.keys()
         for left in list(self._working.iterdir()) if self._working.is_dir() else ():
             with suppress(OSError, Timeout), FileLock(self._locks / left.name.partition(".")[0], timeout=0):
                 shutil.rmtree(left, ignore_errors=True)
-
-
-def _opened(path: Path) -> np.ndarray:
-    array = np.load(path, mmap_mode="r", allow_pickle=False)
-    # An empty array has nothing to map; numpy reads it as a plain, writable one.
-    array.setflags(write=False)
-    return array
 
 
 def _size(place: Path) -> tuple[int, int]:

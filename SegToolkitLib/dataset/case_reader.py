@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Iterable
 from dataclasses import Field, fields
@@ -10,6 +11,7 @@ from typing import Any, ClassVar, TypeVar
 
 from SegToolkitLib.dataset.cache import Cache
 from SegToolkitLib.dataset.dataset import Case
+from SegToolkitLib.dataset.open_files import TOO_MANY, check_errno, check_spare
 from SegToolkitLib.errors import SegToolkitError
 from SegToolkitLib.events import Reporter
 
@@ -65,6 +67,7 @@ class CaseReader:
 
     def __init__(self, cache: Cache, reporter: Reporter) -> None:
         self._cache, self._reporter = cache, reporter
+        self._told_gb = cache.limit_gb
         self.checksums: dict[str, str] = {}
         self.failures: dict[str, str] = {}
 
@@ -83,16 +86,41 @@ class CaseReader:
             )
 
     def _each(self, ids: Iterable[str], what: str, read: Callable[[str], Read]) -> list[Read]:
-        """What ``read`` gives for these cases; ``what`` they are, for the progress."""
+        """What ``read`` gives for these cases; ``what`` they are, for the progress.
+
+        Raises:
+            SegToolkitError: "too-many-files", which all later cases would fail of, too.
+        """
         ids, found = list(ids), []
         for done, id in enumerate(ids, start=1):
             try:
                 found.append(read(id))
+            except OSError as error:
+                check_errno(error)
+                raise
             except SegToolkitError as error:
+                if error.code == TOO_MANY:
+                    raise
+                check_spare()
                 self.failures[id] = error.message
                 self._reporter.warning(f"Case {id} is left out: {error.message}", error.hint)
             self._reporter.progress(f"reading {what}", done, len(ids))
+        self._tell_size()
         return found
+
+    def _tell_size(self) -> None:
+        """Warn of more prepared cases than the cache may keep; again only where that needs another limit."""
+        used, limit = self._cache.used_gb, self._cache.limit_gb
+        if used <= self._told_gb:
+            return
+        # Rounded up to two digits, so that what is told suffices.
+        digits = 1 - math.floor(math.log10(used))
+        self._told_gb = math.ceil(used * 10**digits) / 10**digits
+        self._reporter.warning(
+            f"The prepared cases of this run take {used:.3g} GB so far, which is more than"
+            f" data.cache_gb={limit:g}. They stay while it runs; a later run may have to prepare them again.",
+            f"Set data.cache_gb={self._told_gb:g} to keep them, if {self._cache.folder} has room for it.",
+        )
 
     def _note(self, case: Case, *, label: bool = True) -> None:
         """Remember the checksums of a case's image and, unless it is not used, of its label."""

@@ -226,10 +226,12 @@ def _folds(dataset: Dataset) -> Iterator[Problem]:
         yield _problem("", error.code, str(error), "error")
         return
     if count == 0:
+        patients = len(set(dataset.patients.values()))
+        of = "" if patients == len(dataset.ids) else f" of {patients} patients"
         yield _problem(
             "",
             "folds",
-            f"{len(dataset.ids)} cases are too few for {dataset.description.folds} folds: train on all of"
+            f"{len(dataset.ids)} cases{of} are too few for {dataset.description.folds} folds: train on all of"
             " them, or make fewer folds (segtoolkit dataset split --folds).",
         )
     placed = {id for one in splits or () for id in (*one.train, *one.val)}

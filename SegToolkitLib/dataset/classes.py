@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from SegToolkitLib.dataset.dataset import Dataset
+from SegToolkitLib.dataset.new_cases import label_key
 from SegToolkitLib.dataset.nnunet import IGNORE
 from SegToolkitLib.errors import SegToolkitError
 
@@ -41,6 +42,22 @@ def structures_of(dataset: Dataset) -> dict[int, str]:
             "Name their values under 'labels' in its dataset.json.",
         )
     return dict(sorted(found.items()))
+
+
+def not_looked_for(dataset: Dataset, id: str, values: Collection[int] | None = None) -> list[str]:
+    """Names of the structures that nobody looked for in a case: there, background means nothing for them.
+
+    Args:
+        dataset: of the case.
+        id: of the case.
+        values: of the labels that matter; None takes all.
+    """
+    skipped = {label_key(name) for name in dataset.not_annotated.get(id, ())}
+    return [
+        name
+        for name, value in dataset.description.labels.items()
+        if label_key(name) in skipped and (values is None or value in values)
+    ]
 
 
 def classes_of(dataset: Dataset, settings: Grouping) -> dict[int, int]:

@@ -101,9 +101,13 @@ class Dataset:
                     "no-cases", f"{self.folder} has no cases.", "Add some (segtoolkit dataset add)."
                 )
             mend = "mend 'image_pattern' (and 'channel') in the description."
+            several = pattern.count("{id}") > 1
+            like = self._resembling(pattern, self.description.main_channel or "") if several else []
+            almost = like[0].relative_to(self.folder).as_posix() if like else ""
             raise SegToolkitError(
                 "no-cases",
-                f"No file in {self.folder} fits the image pattern '{pattern}'.",
+                f"No file in {self.folder} fits the image pattern '{pattern}'"
+                + (f", in which each {{id}} is the same text; '{almost}' has several." if like else "."),
                 "Give the folder of the volumes first: --data FOLDER, or 'folder' in the description."
                 f" If it is this one, {mend}"
                 if self.assumed
@@ -164,7 +168,7 @@ class Dataset:
 
     @property
     def fold_count(self) -> int:
-        """Number of folds: of splits.json where it exists, else as described; 0 if the cases are too few.
+        """Number of folds: of splits.json where it exists, else as described; 0 if the patients are too few.
 
         Raises:
             SegToolkitError: splits.json, or the description's borders, do not fit the cases.
@@ -172,7 +176,8 @@ class Dataset:
         splits = read_splits(self)
         if splits is not None:
             return len(splits)
-        if self.description.fold_borders is None and self.description.folds > len(self.ids):
+        facts, patients = self.description, set(self.patients.values())
+        if facts.fold_borders is None and facts.folds > len(patients):
             return 0
         return len(self.description.borders(len(self.ids))) - 1
 
@@ -182,7 +187,7 @@ class Dataset:
         Args:
             fold: number of the fold, from 0.
             n_support: how many of the fold's validation cases serve as examples. With splits.json they are
-                its last; with borders they follow it (``fold_split``).
+                its last; with borders they follow it (``fold_split``). No patient is on both sides.
 
         Raises:
             SegToolkitError: there is no such fold, it leaves nothing to train on or to segment, or
@@ -191,7 +196,8 @@ class Dataset:
         splits = read_splits(self)
         if splits is not None:
             return support_split(splits, fold, n_support)
-        return fold_split(self.ids, self.description.borders(len(self.ids)), fold, n_support)
+        borders = self.description.borders(len(self.ids))
+        return fold_split(self.ids, borders, fold, n_support, self.patients)
 
     def _listed(self, listing: Listing) -> list[Case]:
         cases = [
@@ -228,16 +234,27 @@ class Dataset:
 
     def _matching(self, pattern: str, channel: str) -> dict[str, Path]:
         """The files of a pattern and channel, by the text that stands for the case."""
-        text = re.escape(pattern.replace("{channel}", channel)).replace(re.escape("{id}"), "(?P<id>[^/]+)")
+        id = re.escape("{id}")
+        text = re.escape(pattern.replace("{channel}", channel)).replace(id, "(?P<id>[^/]+)", 1)
+        wanted = re.compile(text.replace(id, "(?P=id)"))
         found: dict[str, Path] = {}
-        for path in sorted(
-            self.folder.glob(glob.escape(pattern.replace("{channel}", channel)).replace("{id}", "*"))
-        ):
-            match = re.fullmatch(text, path.relative_to(self.folder).as_posix())
-            # A hidden file is what a writer that was killed left behind.
-            if match and not path.name.startswith("."):
+        for path in self._resembling(pattern, channel):
+            match = wanted.fullmatch(path.relative_to(self.folder).as_posix())
+            if match:
                 found[match["id"]] = path
         return found
+
+    def _resembling(self, pattern: str, channel: str) -> list[Path]:
+        """The files of a pattern and channel, whatever stands for the case in its several places."""
+        stars = glob.escape(pattern.replace("{channel}", channel)).replace("{id}", "*")
+        found = [(path.relative_to(self.folder).as_posix(), path) for path in self.folder.glob(stars)]
+        # Hidden is what a writer that was killed left behind, but for a folder that the pattern names.
+        named = "/." in f"/{pattern}"
+        return sorted(
+            path
+            for place, path in found
+            if not path.name.startswith(".") and (named or "/." not in f"/{place}")
+        )
 
     def without_image(self) -> dict[str, Path]:
         """Images of other channels whose case lacks the image of the main channel, by the case's id: such a

@@ -62,7 +62,8 @@ class DatasetDescription(BaseModel):
         folder: where the files are, relative to the description file; only needed when that file
             lies elsewhere.
         image_pattern: path of a case's image below the folder; ``{id}`` stands for the case,
-            ``{channel}`` for ``channel``.
+            ``{channel}`` for ``channel``. ``{id}`` may stand in several places, for the same text:
+            ``{id}/{id}_t1.nii.gz``.
         label_pattern: the same for its label.
         test_image_pattern: the same for images set aside for testing, if there are any.
         unlabelled_image_pattern: the same for images that are kept without a label on purpose.
@@ -125,8 +126,8 @@ class DatasetDescription(BaseModel):
     @field_validator("image_pattern", "label_pattern", "test_image_pattern", "unlabelled_image_pattern")
     @classmethod
     def _pattern_names_the_case(cls, pattern: str | None) -> str | None:
-        if pattern is not None and pattern.count("{id}") != 1:
-            raise ValueError(f"'{pattern}' must hold {{id}} once, the place of the case's id")
+        if pattern is not None and "{id}" not in pattern:
+            raise ValueError(f"'{pattern}' must hold {{id}} once or more, where the case's id is")
         return pattern
 
     @field_validator("foreground_threshold")

@@ -5,7 +5,7 @@ Patients are drawn, not images: what one patient's images share is not to be lea
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -45,12 +45,14 @@ class Roles:
         train, held_out: labelled cases.
         not_drawn: labelled cases of the training side that the fraction leaves out.
         unlabelled: cases of the training side that have no label, and so no use.
+        incomplete: cases of either side that are left out because not all structures were looked for in them.
     """
 
     train: tuple[str, ...]
     held_out: tuple[str, ...]
     not_drawn: tuple[str, ...] = ()
     unlabelled: tuple[str, ...] = ()
+    incomplete: tuple[str, ...] = ()
 
     @property
     def used(self) -> tuple[str, ...]:
@@ -69,7 +71,10 @@ def roles_of(dataset: Dataset, settings: ChoosesCases, seed: int) -> Roles:
     Raises:
         SegToolkitError: "fold", "folds", "splits", "no-case", "no-labels".
     """
-    sides = sides_of(dataset, split_of(dataset, settings.fold), settings.cases, "data.fold, data.cases")
+    # A method may learn some of the structures alone.
+    classes: Mapping[int, int] | None = getattr(settings, "classes", None)
+    split = split_of(dataset, settings.fold)
+    sides = sides_of(dataset, split, settings.cases, "data.fold, data.cases", classes)
     patients = list(dict.fromkeys(dataset.patients[id] for id in sides.labelled))
     drawn = set(drawn_cases(patients, max(1, round(settings.fraction * len(patients))), seed))
     chosen = tuple(id for id in sides.labelled if dataset.patients[id] in drawn)
@@ -78,6 +83,7 @@ def roles_of(dataset: Dataset, settings: ChoosesCases, seed: int) -> Roles:
         held_out=sides.held_out,
         not_drawn=tuple(id for id in sides.labelled if dataset.patients[id] not in drawn),
         unlabelled=sides.unlabelled,
+        incomplete=(*sides.incomplete, *sides.incomplete_held_out),
     )
 
 
@@ -93,6 +99,13 @@ def tell_roles(roles: Roles, validates: bool, reporter: Reporter) -> None:
         reporter.warning(
             f"{len(roles.unlabelled)} training cases without a label are left out.",
             "Label them; this method learns from labelled images alone.",
+        )
+    if roles.incomplete:
+        more = " ..." if len(roles.incomplete) > 5 else ""
+        reporter.warning(
+            f"{len(roles.incomplete)} case(s) are left out, because not all structures were looked for in"
+            f" them: {', '.join(roles.incomplete[:5])}{more}.",
+            "Annotate the others there, or leave these structures out of the data set.",
         )
     if roles.not_drawn:
         reporter.info(

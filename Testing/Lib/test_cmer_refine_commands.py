@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -74,6 +75,29 @@ def test_maps_in_a_folder_become_masks(dataset: Dataset, model: Path, tmp_path: 
     words = ["--maps", tmp_path, *images, "-o", tmp_path / "own"]
     again = run("refine", *words, "--refine-set", "smallest_ml=0", "--threshold", "0.2")
     assert again["masks"]["1"]["after"] == done["masks"]["1"]["after"]
+
+
+def test_maps_in_a_folder_are_cut_where_their_model_says(
+    dataset: Dataset, model: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(model, tmp_path / "model")
+    card = json.loads((tmp_path / "model" / "model.json").read_text(encoding="utf-8"))
+    card["settings"] |= {"thresholds": dict.fromkeys(("T2", "ADC"), 0.2), "fused_threshold": 0.2}
+    (tmp_path / "model" / "model.json").write_text(json.dumps(card), encoding="utf-8")
+    maps, plain = tmp_path / "maps", ["--refine-set", "smallest_ml=0", "--refine-set", "smoothing=none"]
+    words = ["--dataset", dataset.folder, "--cases", "1", *plain]
+    at_once = [*words, "--model", tmp_path / "model", "--device", "cpu", "--refine", "-o", maps]
+    run("maps", *at_once)
+    run("refine", "--maps", maps, *words, "-o", tmp_path / "later")
+    first, later = (read_volume(f / "1_refined.nii.gz", label=True) for f in (maps, tmp_path / "later"))
+    np.testing.assert_array_equal(first.voxels, later.voxels)
+    run("refine", "--maps", maps, *words, "--threshold", "0.5", "-o", tmp_path / "half")
+    half = read_volume(tmp_path / "half" / "1_refined.nii.gz", label=True)
+    assert 0 < half.voxels.sum() < first.voxels.sum()
+    (maps / "thresholds.json").unlink()
+    run("refine", "--maps", maps, *words, "-o", tmp_path / "unknown")
+    unknown = read_volume(tmp_path / "unknown" / "1_refined.nii.gz", label=True)
+    np.testing.assert_array_equal(unknown.voxels, half.voxels)
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import pickle
 import signal
 import time
 from pathlib import Path
@@ -17,6 +18,13 @@ from SegToolkitLib.dataset.cache import Cache
 SPAWN = multiprocessing.get_context("spawn")
 
 
+def _is_mapped(array: np.ndarray) -> bool:
+    """Whether its memory is none that an array owns."""
+    while isinstance(array.base, np.ndarray):
+        array = array.base
+    return array.base is not None
+
+
 def refuse() -> dict[str, np.ndarray]:
     raise AssertionError("it was made again")
 
@@ -24,6 +32,8 @@ def refuse() -> dict[str, np.ndarray]:
 def test_what_was_made_once_comes_from_the_disk_as_it_was(tmp_path: Path) -> None:
     arrays = {
         "image": np.arange(24, dtype=np.float32).reshape(2, 3, 4),
+        "large": np.arange(60_000, dtype=np.int16).reshape(30, 40, 50),
+        "turned": np.asfortranarray(np.arange(40_000).reshape(200, 200)),
         "labels": np.asfortranarray(np.ones((3, 2), np.int8)),
         "empty": np.zeros((0, 3)),
         "number": np.array(3.5),
@@ -35,7 +45,9 @@ def test_what_was_made_once_comes_from_the_disk_as_it_was(tmp_path: Path) -> Non
         np.testing.assert_array_equal(found[name], array)
         assert found[name].dtype == array.dtype
         assert not found[name].flags.writeable
-    assert isinstance(found["image"], np.memmap)
+        assert found[name].flags.f_contiguous == array.flags.f_contiguous
+    # Mapped; what is small is read.
+    assert [name for name in arrays if _is_mapped(found[name])] == ["large", "turned"]
 
 
 def test_the_content_of_a_file_decides_not_its_name_or_time(tmp_path: Path) -> None:
@@ -83,24 +95,66 @@ def test_names_stay_in_the_folder(tmp_path: Path, name: str) -> None:
 
 
 def test_what_was_used_least_recently_goes_first(tmp_path: Path) -> None:
-    cache = Cache(tmp_path, limit_gb=3.5e-5)
-    for n in range(3):
-        cache.get(n, lambda: {"a": np.zeros(10_000, np.uint8)})
+    def use(n: int, make: Any = refuse) -> np.ndarray:
         time.sleep(0.02)
-    held = cache.get(0, refuse)["a"]  # used just now
-    time.sleep(0.02)
-    other = cache.get(1, refuse)["a"]
-    time.sleep(0.02)
-    cache.get(0, refuse)
-    cache.get(3, lambda: {"a": np.ones(10_000, np.uint8)})
+        return Cache(tmp_path, limit_gb=3.5e-4).get(n, make)["a"]
+
+    for n in range(3):
+        use(n, lambda: {"a": np.zeros(100_000, np.uint8)})
+    held, other = use(0), use(1)
+    use(3, lambda: {"a": np.ones(100_000, np.uint8)})
     for n in (0, 1, 3):
-        cache.get(n, refuse)
+        use(n)
     with pytest.raises(AssertionError):
-        cache.get(2, refuse)
+        use(2)
     # The newest stays even if it is too large, and who has an array of the others open keeps it.
-    cache.get(4, lambda: {"a": np.ones(50_000, np.uint8)})
+    use(4, lambda: {"a": np.ones(500_000, np.uint8)})
     assert len(list((tmp_path / "entries").iterdir())) == 1
     assert held.sum() == other.sum() == 0
+
+
+def test_what_a_living_cache_gave_out_is_not_taken_away(tmp_path: Path) -> None:
+    run, other = Cache(tmp_path, limit_gb=1e-5), Cache(tmp_path, limit_gb=1e-5)
+    for n in range(4):
+        run.get(n, lambda n=n: {"a": np.full(9000, n, np.uint8)})  # type: ignore[misc]
+    for n in (4, 5):
+        other.get(n, lambda n=n: {"a": np.full(9000, n, np.uint8)})  # type: ignore[misc]
+    assert 3.6e-5 < run.used_gb < 3.8e-5
+    # A worker of the run finds it all.
+    worker = pickle.loads(pickle.dumps(run))
+    assert [int(worker.get(n, refuse)["a"][0]) for n in range(4)] == [0, 1, 2, 3]
+    del run, worker
+    other.get(6, lambda: {"a": np.zeros(9000, np.uint8)})
+    for n in (4, 5, 6):
+        other.get(n, refuse)
+    assert len(list((tmp_path / "entries").iterdir())) == 3
+    assert len(list((tmp_path / "users").iterdir())) == 1
+
+
+def _holding(folder: str) -> None:
+    cache = Cache(folder)
+    cache.get("held", lambda: {"a": np.zeros(9000)})
+    (Path(folder) / "ready").touch()
+    time.sleep(60)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs SIGKILL")
+def test_another_process_keeps_its_entries_until_it_dies(tmp_path: Path) -> None:
+    process = SPAWN.Process(target=_holding, args=(str(tmp_path),))
+    process.start()
+    deadline = time.monotonic() + 30
+    while not (tmp_path / "ready").exists() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    small = Cache(tmp_path, limit_gb=1e-5)
+    small.get(1, lambda: {"a": np.zeros(9000)})
+    small.get("held", refuse)
+    del small
+    assert process.pid is not None
+    os.kill(process.pid, signal.SIGKILL)
+    process.join(10)
+    Cache(tmp_path, limit_gb=1e-5).get(2, lambda: {"a": np.zeros(9000)})
+    assert len(list((tmp_path / "entries").iterdir())) == 1
+    assert list((tmp_path / "users").iterdir()) == []
 
 
 @pytest.mark.parametrize("harm", ["short", "missing", "nonsense"])
@@ -150,9 +204,9 @@ def test_processes_share_what_one_of_them_makes(tmp_path: Path) -> None:
 
 
 def _crowd(folder: str, seed: int) -> None:
-    cache = Cache(folder, limit_gb=2.5e-4)  # about three entries: they come and go all the time
     for n in np.random.default_rng(seed).integers(0, 8, 60):
         key = int(n)
+        cache = Cache(folder, limit_gb=2.5e-4)  # about three entries: they come and go all the time
         found = cache.get(key, lambda key=key: {"a": np.full(10_000, key), "b": np.full(9, key)})  # type: ignore[misc]
         assert (found["a"] == key).all()
         assert (found["b"] == key).all()

@@ -198,11 +198,16 @@ class Halver(CaseReader):
 
 
 class Progress(Heard):
-    """Remembers the progress, too."""
+    """Remembers the progress and the hints, too."""
 
     def __init__(self) -> None:
         super().__init__()
         self.steps: list[tuple[str, int, int]] = []
+        self.hints: list[str] = []
+
+    def warning(self, text: str, hint: str = "") -> None:
+        super().warning(text, hint)
+        self.hints.append(hint)
 
     def progress(self, phase: str, step: int, total: int, **values: Any) -> None:
         self.steps.append((phase, step, total))
@@ -228,6 +233,29 @@ def test_another_process_maps_the_arrays_itself(dataset: Dataset, tmp_path: Path
     other = pickle.loads(pickle.dumps(scan))
     assert "arrays" not in other.__dict__
     assert np.array_equal(other.arrays["image"], before)
+
+
+def test_more_than_the_cache_may_keep_is_told_and_stays(dataset: Dataset, tmp_path: Path) -> None:
+    heard, cache = Progress(), Cache(tmp_path, 1e-6)
+    reader = Halver(dataset, cache, heard, bad="")
+    scans = reader.read("01")
+    assert heard.warnings == []  # nothing is prepared before it is asked for
+    for scan in scans:
+        assert len(scan.arrays)
+    for _ in range(2):
+        reader.read("01")
+    assert [text.partition(".")[0] for text in heard.warnings] == ["The prepared cases of this run take 8"]
+    assert "more than data.cache_gb=1e-06" in heard.warnings[0]
+    assert heard.hints == [f"Set data.cache_gb=8.5e-06 to keep them, if {tmp_path} has room for it."]
+    # A worker finds them all.
+    entries = sorted(path.name for path in (tmp_path / "entries").iterdir())
+    assert len(entries) == 2
+    for scan in pickle.loads(pickle.dumps(scans)):
+        assert len(scan.arrays)
+    assert sorted(path.name for path in (tmp_path / "entries").iterdir()) == entries
+    assert len(reader.read("4")[0].arrays)
+    reader.read("")
+    assert len(heard.warnings) == 2
 
 
 def test_a_checksum_is_that_of_the_whole_file(tmp_path: Path) -> None:

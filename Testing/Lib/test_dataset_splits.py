@@ -135,4 +135,6 @@ def test_alpnet_trains_by_the_file_and_takes_its_last_cases_as_examples(dataset:
 def test_without_the_file_the_borders_hold(dataset: Dataset) -> None:
     split = split_of(dataset, DataSettings(fold=4))
     assert split is not None
-    assert (split.query, split.support) == (("8", "9"), ("0",))
+    assert (split.query, split.support) == (("7", "9"), ("0",))
+    # Cases 1 and 2 are of the example's patient.
+    assert split.train == ("3", "4", "5", "6", "8")

@@ -158,7 +158,7 @@ def _tell(reporter: Reporter, figures: Figures) -> None:
         reporter.warning(
             f"The maps of the modalities hardly agree (soft Dice {figures.agreement:.2f}), so some of"
             " them lie beside the object.",
-            "Look at the pictures of the run; train with other seeds, or with loss.cmer_reduction=sum.",
+            "Look at the pictures of the run; train with other seeds.",
         )
 
 

@@ -42,10 +42,16 @@ def tell(
             f"Voxels labelled '{IGNORE}' count as background here.",
             "Leave out cases where they hide structures (data.cases).",
         )
-    if roles.unlabelled:
+    bare = [id for id in roles.unlabelled if id not in roles.incomplete]
+    if roles.incomplete:
         warning(
-            f"{len(roles.unlabelled)} training case(s) without a label are left out:"
-            f" {listed(roles.unlabelled)}.",
+            f"{len(roles.incomplete)} case(s) neither train nor validate, because not all structures were"
+            f" looked for in them: {listed(roles.incomplete)}.",
+            "Annotate the others there, or leave the structures out (data.classes).",
+        )
+    if bare:
+        warning(
+            f"{len(bare)} training case(s) without a label are left out: {listed(bare)}.",
             "Label them; this method learns from labelled volumes alone.",
         )
     _tell_of_lists(reporter, settings, dataset, roles)

@@ -97,25 +97,38 @@ class Roles:
 
     Attributes:
         train, held_out: labelled cases.
-        unlabelled: cases of the training side that have no label, and so no use.
+        unlabelled: cases of the training side that have no label of all structures, and so no use.
         leaked: cases that train and would validate by the published lists.
+        incomplete: labelled cases of either side that do nothing, because not all structures were looked for
+            in them; those of the training side count as unlabelled.
     """
 
     train: tuple[str, ...]
     held_out: tuple[str, ...]
     unlabelled: tuple[str, ...] = ()
     leaked: tuple[str, ...] = ()
+    incomplete: tuple[str, ...] = ()
 
 
 def roles_of(dataset: Dataset, settings: DataSettings) -> Roles:
     """Give each case of a data set its role.
 
+    A case whose annotators did not look for every structure that is learnt has none: what they have not
+    outlined would be background to the networks.
+
     Raises:
         SegToolkitError: "fold", "folds", "splits", "acdc-split", "no-case", "no-labels".
     """
     split, leaked = _split_of(dataset, settings)
-    sides = sides_of(dataset, split, settings.cases, "data.split, data.fold, data.cases")
-    return Roles(sides.labelled, sides.held_out, sides.unlabelled, leaked)
+    sides = sides_of(dataset, split, settings.cases, "data.split, data.fold, data.cases", settings.classes)
+    lacking = {*sides.unlabelled, *sides.incomplete}
+    return Roles(
+        sides.labelled,
+        sides.held_out,
+        tuple(id for id in split.train if id in lacking),
+        leaked,
+        (*sides.incomplete, *sides.incomplete_held_out),
+    )
 
 
 def _split_of(dataset: Dataset, settings: DataSettings) -> tuple[Split, tuple[str, ...]]:

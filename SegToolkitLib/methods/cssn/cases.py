@@ -76,7 +76,10 @@ def roles_of(
             keys = {case_key(str(id)) for id in wanted}
             _check_known(dataset, keys)
             others = [id for id in others if id in keys]
-    held_out = tuple(id for id in split.val if dataset.case(id).label is not None)
+    # There, a structure that is found where nobody looked for it would count as false.
+    held_out = tuple(
+        id for id in split.val if dataset.case(id).label is not None and not dataset.not_annotated.get(id)
+    )
     return Roles(labelled, tuple(others), held_out, tuple(id for id in incomplete if id in set(others)))
 
 

@@ -72,7 +72,7 @@ def _run(options: Namespace, reporter: Reporter) -> dict[str, object]:
     dataset = Dataset.open(options.dataset, options.data)
     model = opened_model(options.model, "cmer", options.accept_licence, ask_in_terminal())
     which = ",".join(dataset.ids) if options.cases == "all" else options.cases
-    cases = cases_to_test(dataset, model, which, held_out)
+    cases = cases_to_test(dataset, model, which, held_out, reporter=reporter)
     mapper = load(model.folder, model.card, choose_device(options.device), options.precision)
     how = How(
         tuple(dict.fromkeys(options.kind)),

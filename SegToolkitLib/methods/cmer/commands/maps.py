@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from SegToolkitLib.atomic import write_json
 from SegToolkitLib.cli.options import add_device, add_model, ask_in_terminal
 from SegToolkitLib.errors import SegToolkitError
 from SegToolkitLib.events import Reporter
 from SegToolkitLib.methods.cmer.commands.refinement import add_refine, settings_of, tags_by_case
 from SegToolkitLib.methods.registry import Command
+from SegToolkitLib.validation import read_json
 
 if TYPE_CHECKING:
     from SegToolkitLib.dataset.dataset import Dataset
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from SegToolkitLib.volume import Volume
 
 KINDS = ("cam", "gradcam", "gradcam++")
+THRESHOLDS_FILE = "thresholds.json"
 FORMATS = (".nii.gz", ".nii", ".nrrd", ".mha")
 
 
@@ -152,6 +155,7 @@ def _run(options: Namespace, reporter: Reporter) -> dict[str, object]:
                 progress=lambda step, total: reporter.progress("maps", step, total),
             )
             files += _write(options, name, kind, result)
+            _keep_thresholds(options.out, name, kind, result.thresholds, options.threshold)
             if number == 0:
                 _tell(reporter, name, result)
                 agreeing += _agreement(name, result)
@@ -211,6 +215,30 @@ def _write(options: Namespace, name: str, kind: str, result: MapResult) -> list[
             write_volume(result.mask(map_name, options.threshold), path)
             files.append(str(path))
     return files
+
+
+def _keep_thresholds(
+    folder: Path, name: str, kind: str, thresholds: Mapping[str, float], given: float | None
+) -> None:
+    """Beside the maps, which carry none: ``refine`` cuts them where the model would."""
+    file = folder / THRESHOLDS_FILE
+    kept: dict[str, Any] = read_json(file) if file.is_file() else {}
+    own = {map_name: value if given is None else given for map_name, value in thresholds.items()}
+    kept.setdefault(name, {})[kind] = own
+    write_json(file, kept)
+
+
+def kept_thresholds(folder: Path, name: str, kind: str) -> dict[str, float] | None:
+    """Of the maps of a patient, by the maps' names; None where nobody has written them.
+
+    Raises:
+        SegToolkitError: the file is damaged.
+    """
+    file = folder / THRESHOLDS_FILE
+    if not file.is_file():
+        return None
+    found = read_json(file).get(name, {}).get(kind)
+    return found if isinstance(found, dict) else None
 
 
 def map_file(folder: Path, name: str, map_name: str, kind: str, ending: str) -> Path:

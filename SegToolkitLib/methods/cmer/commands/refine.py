@@ -12,15 +12,18 @@ from SegToolkitLib.events import Reporter
 from SegToolkitLib.methods.cmer.commands.maps import (
     FORMATS,
     KINDS,
+    THRESHOLDS_FILE,
     add_cases,
     chosen_ids,
     images_of,
+    kept_thresholds,
     map_file,
     named_file,
     patient_name,
     threshold,
 )
 from SegToolkitLib.methods.cmer.commands.refinement import add_settings, settings_of, tags_by_case
+from SegToolkitLib.methods.cmer.plan import DEFAULT_THRESHOLD, FUSED
 from SegToolkitLib.methods.registry import Command
 
 if TYPE_CHECKING:
@@ -51,7 +54,9 @@ def _add_arguments(parser: ArgumentParser) -> None:
         "--cases", default="all", help="of the data set: all, or ids such as 12,17 (default: all)"
     )
     parser.add_argument("--kind", choices=KINDS, default="cam", help="of map (default: cam)")
-    parser.add_argument("--threshold", type=threshold, help="of all maps (default: 0.5)")
+    parser.add_argument(
+        "--threshold", type=threshold, help="of all maps (default: the model's, beside the maps)"
+    )
     parser.add_argument(
         "--tags", type=Path, metavar="FILE", help="slices that do not show the object stay empty (CSV)"
     )
@@ -81,7 +86,7 @@ def _run(options: Namespace, reporter: Reporter) -> dict[str, object]:
             images,
             maps,
             settings,
-            options.threshold,
+            _thresholds(options, id, maps, reporter),
             tags=tags,
             progress=lambda step, total: reporter.progress("refining", step, total),
         )
@@ -94,6 +99,23 @@ def _run(options: Namespace, reporter: Reporter) -> dict[str, object]:
         done[id] = {"file": str(path), "before": before, "after": after}
     reporter.info(f"The masks lie in {options.out}")
     return {"folder": str(options.out), "masks": done}
+
+
+def _thresholds(
+    options: Namespace, id: str, maps: Mapping[str, Volume], reporter: Reporter
+) -> float | dict[str, float] | None:
+    """Where the maps are cut: as said, else where the model would."""
+    if options.threshold is not None:
+        return float(options.threshold)
+    kept = kept_thresholds(options.maps, id, options.kind)
+    if kept is None:
+        reporter.warning(
+            f"{id}: {options.maps} has no {THRESHOLDS_FILE} that names the model's thresholds, so maps are"
+            f" cut at {DEFAULT_THRESHOLD}.",
+            "Make the maps anew, or give --threshold.",
+        )
+        return None
+    return {name: value for name, value in kept.items() if name in {*maps, FUSED}}
 
 
 def _patients(options: Namespace) -> Iterator[tuple[str, dict[str, Volume], list[bool | None] | None]]:
@@ -114,8 +136,6 @@ def _patients(options: Namespace) -> Iterator[tuple[str, dict[str, Volume], list
 
 def _maps_of(options: Namespace, id: str, images: Mapping[str, Volume]) -> dict[str, Path]:
     """The files of the maps of a patient, by the images' names; of a second stage, of its one map."""
-    from SegToolkitLib.methods.cmer.plan import FUSED
-
     found: dict[str, Path] = {}
     for name in (*images, FUSED):
         files = [map_file(options.maps, id, name, options.kind, ending) for ending in FORMATS]

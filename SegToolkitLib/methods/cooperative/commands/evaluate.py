@@ -134,7 +134,7 @@ def _run(options: Namespace, reporter: Reporter) -> dict[str, object]:
     total = 0
     for dataset in datasets:
         name = dataset.description.name
-        candidates, cases = _candidates(dataset, models, options)
+        candidates, cases = _candidates(dataset, models, options, reporter)
         reporter.info(f"{name}: {len(cases)} cases, {sets.count} volume(s) each, {len(candidates)} model(s)")
         prefix = f"{name} " if len(datasets) > 1 else ""
         measured = replace(scoring, spacing=_spacing_of(dataset))
@@ -253,7 +253,7 @@ def _models(options: Namespace) -> list[tuple[str, str, OpenedModel]]:
 
 
 def _candidates(
-    dataset: Dataset, models: list[tuple[str, str, OpenedModel]], options: Namespace
+    dataset: Dataset, models: list[tuple[str, str, OpenedModel]], options: Namespace, reporter: Reporter
 ) -> tuple[list[Candidate], list[Case]]:
     """The models, loaded, and all cases that any of them is tested on, in the data set's order."""
     from SegToolkitLib.automatic.tested import cases_to_test
@@ -267,7 +267,7 @@ def _candidates(
     candidates: list[Candidate] = []
     cases: dict[str, Case] = {}
     for name, run, model in models:
-        own = cases_to_test(dataset, model, options.cases, held_out, test_cases)
+        own = cases_to_test(dataset, model, options.cases, held_out, test_cases, reporter)
         classes = classes_for(dataset, model.card)
         cases |= {case.id: case for case in own}
         segmenter = automatic.load(model.folder, model.card, device, options.precision)

@@ -188,7 +188,9 @@ def _predicted(
     from SegToolkitLib.methods.cssn import automatic
     from SegToolkitLib.methods.cssn.evaluate import held_out
 
-    chosen = [(model, cases_to_test(dataset, model, options.cases, held_out)) for model in models]
+    chosen = [
+        (model, cases_to_test(dataset, model, options.cases, held_out, reporter=reporter)) for model in models
+    ]
     for model in models:
         check_labels(dataset, model.card)
     _refuse_doubled([case.id for _, cases in chosen for case in cases])

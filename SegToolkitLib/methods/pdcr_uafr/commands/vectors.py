@@ -72,7 +72,7 @@ def _run(options: Namespace, reporter: Reporter) -> dict[str, object]:
     check_method(options.method)
     model = opened_model(options.model, "pdcr_uafr", options.accept_licence, ask_in_terminal())
     dataset = Dataset.open(options.dataset, options.data)
-    cases = cases_to_test(dataset, model, options.cases, held_out)
+    cases = cases_to_test(dataset, model, options.cases, held_out, reporter=reporter)
     classes = classes_for(dataset, model.card)
     segmenter = automatic.load(model.folder, model.card, choose_device(options.device), options.precision)
     assert isinstance(segmenter, PdcrUafrSegmenter)
