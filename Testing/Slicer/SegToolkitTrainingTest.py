@@ -99,6 +99,8 @@ class SegToolkitTrainingTest(ScriptedLoadableModuleTest):
 
         described = {"name": "empty", "modality": "MR", "labels": {"background": 0}}
         (self.folder / "dataset.json").write_text(json.dumps(described), encoding="utf-8")
+        for number in range(4):
+            (self.folder / f"image_{number}.nii.gz").write_bytes(b"no image")
         run = self.logic.startTraining(str(self.folder), preset="quick", device="cpu")
         with self.assertRaises(UserError) as told:
             run.wait(120)
