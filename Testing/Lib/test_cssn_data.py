@@ -38,8 +38,10 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
 def test_every_case_has_one_role(dataset: Dataset) -> None:
     for fold in range(3):
         roles = roles_of(dataset, DataSettings(fold=fold), seed=1)
-        everyone = [*roles.labelled, *roles.unlabelled, *roles.held_out]
+        everyone = [*roles.labelled, *roles.unlabelled, *roles.held_out, *roles.not_judged]
         assert sorted(everyone) == sorted(dataset.ids)
+        # Nobody looked for the spleen in it: finding one there would count as false.
+        assert roles.not_judged == (("4",) if "4" not in roles.unlabelled else ())
         # Both volumes of a patient are on one side.
         assert len({"0", "1"} & set(roles.held_out)) in (0, 2)
 

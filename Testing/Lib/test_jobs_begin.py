@@ -41,12 +41,15 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 @pytest.fixture
 def dataset(tmp_path: Path) -> Path:
-    folder = tmp_path / "data"
-    folder.mkdir()
+    """With an image; beside it one without, as a description whose volumes lie elsewhere."""
     description = {"channel_names": {"0": "CT"}, "labels": {"background": 0, "liver": 1}}
     description.update(file_ending=".nii.gz", numTraining=0)
-    (folder / "dataset.json").write_text(json.dumps(description))
-    return folder
+    for name in ("data", "bare"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "dataset.json").write_text(json.dumps(description))
+    (tmp_path / "data" / "imagesTr").mkdir()
+    (tmp_path / "data" / "imagesTr" / "a_0000.nii.gz").touch()
+    return tmp_path / "data"
 
 
 def test_what_is_there_is_taken(dataset: Path, tmp_path: Path) -> None:
@@ -60,6 +63,7 @@ def test_what_is_there_is_taken(dataset: Path, tmp_path: Path) -> None:
         (None, {}, "no-dataset", "none is given"),
         ("missing", {}, "no-dataset", "no such file"),
         (".", {}, "no-dataset", "no dataset.json"),
+        ("bare", {}, "no-cases", "fits the image pattern"),
         ("data", {"weights": "missing"}, "no-place", "no file"),
         ("data", {"weights": "data"}, "no-place", "no file"),
         ("data", {"labels": "data/dataset.json"}, "no-place", "no folder"),

@@ -193,7 +193,7 @@ def test_settings_json_says_how_to_run_it_again(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("override", "words"),
     [
-        ("optimiser.stepz=3", ["stepz", "'steps'"]),
+        ("optimiser.stepz=3", ["stepz", "'optimiser.steps'"]),
         ("optimiser.steps=0", ["optimiser.steps", "1"]),
         ("network.encoder=vgg", ["network.encoder", "resnet101"]),
         ("network.compact_widths=[0,8,8,8]", ["compact_widths"]),

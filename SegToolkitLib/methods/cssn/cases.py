@@ -24,12 +24,14 @@ class Roles:
         unlabelled: without, whether they have labels or not.
         held_out: for validation; empty where the run trains on all.
         incomplete: those among ``unlabelled`` whose labels lack a structure.
+        not_judged: of the fold that is held out, without a role because their labels lack a structure.
     """
 
     labelled: tuple[str, ...]
     unlabelled: tuple[str, ...]
     held_out: tuple[str, ...]
     incomplete: tuple[str, ...] = ()
+    not_judged: tuple[str, ...] = ()
 
 
 def organs_of(dataset: Dataset) -> dict[int, str]:
@@ -76,11 +78,12 @@ def roles_of(
             keys = {case_key(str(id)) for id in wanted}
             _check_known(dataset, keys)
             others = [id for id in others if id in keys]
+    with_label = [id for id in split.val if dataset.case(id).label is not None]
     # There, a structure that is found where nobody looked for it would count as false.
-    held_out = tuple(
-        id for id in split.val if dataset.case(id).label is not None and not dataset.not_annotated.get(id)
-    )
-    return Roles(labelled, tuple(others), held_out, tuple(id for id in incomplete if id in set(others)))
+    not_judged = tuple(id for id in with_label if dataset.not_annotated.get(id))
+    held_out = tuple(id for id in with_label if id not in not_judged)
+    used = tuple(id for id in incomplete if id in set(others))
+    return Roles(labelled, tuple(others), held_out, used, not_judged)
 
 
 def split_of(dataset: Dataset, settings: DataSettings) -> Split:

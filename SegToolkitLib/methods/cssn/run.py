@@ -125,6 +125,12 @@ def _tell(
             f" in them: {', '.join(roles.incomplete[:5])}.",
             "Annotate the others, or leave the structures out of the data set.",
         )
+    if roles.not_judged:
+        warning(
+            f"{len(roles.not_judged)} case(s) do not validate, because not all structures were looked for in"
+            f" them: {', '.join(roles.not_judged[:5])}.",
+            "Annotate the others, or leave the structures out of the data set.",
+        )
     if settings.cross.enabled and not roles.unlabelled:
         warning(
             "There are no unlabelled images: the two networks teach each other on labelled ones alone.",
