@@ -14,6 +14,7 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
+from SegToolkitGui.Phases import phaseText
 from SegToolkitGui.Signal import Signal
 
 LOG_LINES = 2000
@@ -139,7 +140,7 @@ class JobStrip:
         """Show how far a phase is; total 0 stands for unknown. Ignored unless work is under way."""
         if not self.STATES[self._state][1] or self._state == "cancelling":
             return
-        name = _phaseText(phase)
+        name = phaseText(phase)
         if total <= 0 or (total == 1 and step < 1):  # of one single step nobody knows how far it is
             self._remaining.reset()
             self._showBar(0, 0, name)
@@ -313,18 +314,3 @@ def asClock(seconds: float) -> str:
     whole = round(seconds)
     hours, rest = divmod(whole, 3600)
     return f"{hours}:{rest // 60:02d}:{rest % 60:02d}" if hours else f"{rest // 60:02d}:{rest % 60:02d}"
-
-
-def _phaseText(phase: str) -> str:
-    """Return the translation of one of the worker's phases; others are shown as they are."""
-    known = {
-        "loading model": _("loading the model"),
-        "reading": _("reading"),
-        "encoding support": _("reading the examples"),
-        "segmenting": _("segmenting"),
-        "coarse": _("finding the organs"),
-        "fine": _("outlining the organs"),
-        "restore": _("bringing the result to the volume"),
-        "comparing": _("comparing"),
-    }
-    return known.get(phase, phase)

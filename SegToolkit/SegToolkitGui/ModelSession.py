@@ -20,6 +20,7 @@ class ModelSession(SessionBase):
     Attributes:
         modelsBody: body of the request "models"; chooses the models that count.
         models: as the worker's verb "models" tells them, the usable and the others.
+        modelsKnown: whether it has told them, be it that there are none, and nothing has been lost since.
         modelFolder: folder of the person's own models.
         modelsProblem: why they are not known, "" if they are or are still being asked.
         modelsChanged: Signal().
@@ -81,17 +82,21 @@ class ModelSession(SessionBase):
         return self.environmentProblem or self.modelsProblem
 
     @property
+    def modelsKnown(self) -> bool:
+        return self.knows("models")
+
+    @property
     def noModels(self) -> str:
         """Why there is no model to choose from yet, in a sentence; "" once they are known."""
-        if self.models:
+        if self.models or self.modelsKnown:  # those that were told before go on being offered
             return ""
-        if self.workerState != "off":
-            return _("Models are being looked up...")
-        return _("No model could be looked up: see the log.")
+        if "models" in self._failed:
+            return _("No model could be looked up: see the log.")
+        return _("Models are being looked up...")
 
     def wake(self) -> None:
         """Ask what is not known yet, unless the question is under way or has failed."""
-        if not self.models and self.mayAsk("models"):
+        if not self.modelsKnown and self.mayAsk("models"):
             self.askModels()
         super().wake()
 
@@ -175,7 +180,7 @@ class ModelSession(SessionBase):
 
 
 def refreshModels(*sessions: ModelSession) -> None:
-    """A model came or went: these sessions ask anew, and every open one that knows models already."""
-    known = [one for one in ModelSession.allShared() if one.models]
+    """A model came or went: these sessions ask anew, and every open one that has asked before."""
+    known = [one for one in ModelSession.allShared() if one.models or one.modelsKnown]
     for session in dict.fromkeys([*sessions, *known]):
         session.askModels()

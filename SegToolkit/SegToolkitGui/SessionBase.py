@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 
 import qt
 import slicer
+from slicer.i18n import tr as _
 
 from SegToolkitGui import Paths
 from SegToolkitGui.Errors import UserError
@@ -53,8 +54,11 @@ class SessionBase:
         self._folder: Path | None = None
         self._clients: dict[str, WorkerClient] = {}
         self._idleTimers: dict[str, Any] = {}
+        # Of what is asked once: verbs under way, answered, and those that failed.
         self._asking: set[str] = set()
+        self._known: set[str] = set()
         self._failed: set[str] = set()
+        self._ended = False
         self._quitConnected = slicer.app.connect("aboutToQuit()", self.onQuit)
 
     # The one of the application
@@ -85,8 +89,10 @@ class SessionBase:
         """Folder of the files that cross over to the workers; removed with the session.
 
         Raises:
-            UserError: there is no temporary folder.
+            UserError: there is no temporary folder, or the session has ended: "cancelled".
         """
+        if self._ended:  # who comes late would leave a folder with patients' images behind
+            raise UserError("cancelled", _("The application ends."))
         if self._folder is None:
             self._folder = Paths.newSessionFolder()
         elif not self._folder.is_dir():
@@ -98,7 +104,7 @@ class SessionBase:
         """The client of that name; its process starts with the first request.
 
         Raises:
-            UserError: there is no temporary folder.
+            UserError: there is no temporary folder, or the session has ended.
         """
         if name not in self._clients:
             client = self._clients[name] = WorkerClient(self.folder / name, self.command)
@@ -126,6 +132,12 @@ class SessionBase:
             return
         client.request(verb, body, onEvent, onFinished)
 
+    def cancel(self, worker: str = "worker") -> None:
+        """End at once what a worker does (see WorkerClient.cancel); one that nobody has asked is not made."""
+        client = self._clients.get(worker)
+        if client is not None:
+            client.cancel()
+
     @property
     def log(self) -> list[str]:
         """The last lines of all workers."""
@@ -143,15 +155,20 @@ class SessionBase:
         if not self.environment and self.mayAsk("environment"):
             self.askEnvironment()
 
+    def knows(self, verb: str) -> bool:
+        """Whether a question was answered, be it by "there is none"."""
+        return verb in self._known
+
     def forgetFailures(self) -> None:
-        """Something was installed or mended: what failed may be asked again."""
+        """Something was installed or mended: what failed may be asked again, and what was known anew."""
         self._failed.clear()
+        self._known.clear()
         if self.environmentProblem:
             self.environment, self.environmentProblem = {}, ""
 
     def mayAsk(self, verb: str) -> bool:
         """Whether a question is neither under way nor has failed."""
-        return verb not in self._asking | self._failed
+        return not self._ended and verb not in self._asking | self._failed
 
     def askFact(self, verb: str, body: dict, onFinished: OnFinished) -> None:
         """Ask for something that ``wake`` wants to know; a failure is logged and remembered.
@@ -161,7 +178,10 @@ class SessionBase:
 
         def finished(outputs, error):
             self._asking.discard(verb)
-            if error is not None and error.code != "cancelled":
+            self._known.discard(verb)
+            if error is None:
+                self._known.add(verb)
+            elif error.code != "cancelled":
                 self._failed.add(verb)
                 logging.warning("SegToolkit: %s", error)
                 self.logged.emit(str(error))
@@ -209,6 +229,7 @@ class SessionBase:
         if self._quitConnected:
             slicer.app.disconnect("aboutToQuit()", self.onQuit)
             self._quitConnected = False
+        self._ended = True
         self.stopWorkers()
         if self._folder is not None:
             Paths.removeFolder(self._folder)

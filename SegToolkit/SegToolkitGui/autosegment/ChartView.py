@@ -23,6 +23,7 @@ class ChartView:
     def __init__(self, layout, titles: dict[str, str], name: str) -> None:
         self._name = name
         self._charts: dict[str, str] = {}
+        self._ownerNode: Any = None
         self._viewNode: Any = None
         self.combo = qt.QComboBox()
         self.combo.objectName = f"{name}ChartCombo"
@@ -61,24 +62,31 @@ class ChartView:
         self._onChart()
 
     def _makeNode(self) -> None:
-        node = slicer.vtkMRMLPlotViewNode()
-        node.SetName(f"SegToolkit {self._name}")
+        self._ownerNode = slicer.mrmlScene.AddNode(self._hidden(slicer.vtkMRMLScriptedModuleNode()))
+        node = self._hidden(slicer.vtkMRMLPlotViewNode())
         node.SetLayoutName(f"SegToolkitAutoSegment-{self._name}")
-        node.SetHideFromEditors(True)
-        node.SetSaveWithScene(False)
         # Else the view follows whatever chart is shown elsewhere.
         node.SetDoPropagatePlotChartSelection(False)
+        # A view that has an owner when it comes into the scene is left alone by the layout manager, which
+        # would else make a view of its own for it; the owner may be any node.
+        node.SetAndObserveParentLayoutNodeID(self._ownerNode.GetID())
         self._viewNode = slicer.mrmlScene.AddNode(node)
-        # A view with an owner is left alone by the layout manager; the owner may be any node.
-        node.SetAndObserveParentLayoutNodeID(node.GetID())
         self.plot.setMRMLScene(slicer.mrmlScene)
         self.plot.setMRMLPlotViewNode(self._viewNode)
 
+    def _hidden(self, node: Any) -> Any:
+        """The same node, for nobody else to see."""
+        node.SetName(f"SegToolkit {self._name}")
+        node.SetHideFromEditors(True)
+        node.SetSaveWithScene(False)
+        return node
+
     def _onStartClose(self, *_arguments) -> None:
         self.plot.setMRMLPlotViewNode(None)
-        if self._viewNode is not None and self._viewNode.GetScene() is not None:
-            slicer.mrmlScene.RemoveNode(self._viewNode)
-        self._viewNode, self._charts = None, {}
+        for node in (self._viewNode, self._ownerNode):
+            if node is not None and node.GetScene() is not None:
+                slicer.mrmlScene.RemoveNode(node)
+        self._ownerNode, self._viewNode, self._charts = None, None, {}
 
     def _onEndClose(self, *_arguments) -> None:
         self._makeNode()

@@ -9,6 +9,7 @@ from SegToolkitGui.autosegment import CompareCharts
 from SegToolkitGui.autosegment.ChartView import ChartView
 from SegToolkitGui.autosegment.Compare import CompareSettings
 from SegToolkitGui.autosegment.TableView import TableView
+from SegToolkitGui.NodeSelector import NodeSelector
 from SegToolkitGui.Part import Part
 from SegToolkitGui.run.States import State
 
@@ -21,8 +22,8 @@ class ComparePart(Part):
         ui = self.ui
         self.table = TableView(panel, ui.compareTable, ui.copyCompareButton, ui.saveCompareButton)
         self.chart = ChartView(ui.plotFrame.layout(), CompareCharts.TITLES, "compare")
-        ui.referenceSelector.connect("currentNodeChanged(vtkMRMLNode*)", self.onReference)
-        ui.comparedSelector.connect("currentNodeChanged(vtkMRMLNode*)", self.onCompared)
+        self.referenceSelector = NodeSelector(panel, ui.referenceSelector, "reference")
+        self.comparedSelector = NodeSelector(panel, ui.comparedSelector, "compared")
         ui.toleranceSpin.connect("valueChanged(double)", self.onTolerance)
         ui.compareButton.connect("clicked(bool)", panel.guarded(self.onCompare))
         panel.runner.finished.connect(self.onFinished)
@@ -67,16 +68,6 @@ class ComparePart(Part):
             widget.setVisible(there)
 
     # What the person does
-
-    def onReference(self, node) -> None:
-        """Another reference."""
-        if self._free():
-            self.panel.parameters.reference = node
-
-    def onCompared(self, node) -> None:
-        """Another segmentation to judge."""
-        if self._free():
-            self.panel.parameters.compared = node
 
     def onTolerance(self, value: float) -> None:
         """Another tolerance."""

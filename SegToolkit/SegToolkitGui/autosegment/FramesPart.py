@@ -20,6 +20,10 @@ class FramesPart(Part):
         self.ui.frameSpin.connect("valueChanged(int)", self.onFrame)
         self.ui.allFramesButton.connect("clicked(bool)", panel.guarded(self.onAllFrames))
 
+    def exit(self) -> None:
+        """Nobody looks: the sequence may be played as fast as it likes."""
+        self._follow(None)
+
     def tearDown(self) -> None:
         """Let go of the browser."""
         self._follow(None)
@@ -32,7 +36,7 @@ class FramesPart(Part):
         """Show which frame Apply segments, and why not all can be."""
         ui, volume = self.ui, self.panel.parameters.inputVolume
         count, frame, busy = frameCount(volume), currentFrame(volume), self.panel.running.busy
-        self._follow(browserOf(volume) if count else None)
+        self._follow(browserOf(volume) if count and self.panel.shown else None)
         shown = count > 1 and frame is not None
         for widget in (ui.frameRow, ui.frameLabel, ui.allFramesButton):
             widget.setVisible(shown)

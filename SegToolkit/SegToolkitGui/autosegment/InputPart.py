@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import qt
 
+from SegToolkitGui.NodeSelector import NodeSelector
 from SegToolkitGui.Part import Part
 
 
@@ -12,7 +13,7 @@ class InputPart(Part):
 
     def __init__(self, panel) -> None:
         super().__init__(panel)
-        self.ui.inputSelector.connect("currentNodeChanged(vtkMRMLNode*)", self.onInput)
+        self.inputSelector = NodeSelector(panel, self.ui.inputSelector, "inputVolume")
         self.ui.moreSelector.connect("checkedNodesChanged()", self.onMore)
 
     def volumes(self) -> list:
@@ -33,11 +34,6 @@ class InputPart(Part):
                 ui.moreSelector.setCheckState(node, qt.Qt.Checked)
         ui.inputSelector.setEnabled(not busy)
         ui.moreSelector.setEnabled(not busy)
-
-    def onInput(self, node) -> None:
-        """Another volume."""
-        if self._free():
-            self.panel.parameters.inputVolume = node
 
     def onMore(self) -> None:
         """More or fewer volumes."""

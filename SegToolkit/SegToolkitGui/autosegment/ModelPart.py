@@ -64,7 +64,7 @@ class ModelPart(ModelPartBase):
         ui = self.ui
         card = ModelCard.html(model) if model else ""
         if not model:
-            known = bool(self.panel.session.models)
+            known = not self.panel.session.noModels
             card = _("There is no automatic model yet: add one, or train one.") if known else ""
         if card != self._card:
             self._card = card

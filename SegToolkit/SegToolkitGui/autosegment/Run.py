@@ -249,7 +249,7 @@ class AutoSegmentRun(SegmentRun):
         """The volume whose turn it is was deleted; the worker need not go on with it."""
         self._gone = UserError("input-gone", text, self.goneHint)
         if self.state == State.RUNNING:
-            self._session.client.cancel()
+            self._session.cancel()
 
     @staticmethod
     def _nameOf(nodeId: str) -> str:

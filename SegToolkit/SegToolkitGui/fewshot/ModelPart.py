@@ -60,7 +60,8 @@ class ModelPart(ModelPartBase):
         self.ui.asPublishedCheck.setEnabled(not busy)
         if model is None:
             self.ui.modelSection.setText(_("Model"))
-            self.ui.modelLabel.setText(_("No model is known yet."))
+            none = _("There is no few-shot model yet: add one.")
+            self.ui.modelLabel.setText(self.panel.session.noModels or none)
             self.ui.modelCard.setPlainText("")
             return
         self.ui.modelSection.setText(_("Model: {title}").format(title=self.title(model)))

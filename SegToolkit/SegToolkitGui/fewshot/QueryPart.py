@@ -8,6 +8,7 @@ from slicer.i18n import tr as _
 from SegToolkitGui.Errors import UserError
 from SegToolkitGui.fewshot.RunSettings import RunSettings
 from SegToolkitGui.fewshot.Supports import structuresOf
+from SegToolkitGui.NodeSelector import NodeSelector
 from SegToolkitGui.Part import Part
 from SegToolkitGui.run.OutputSelector import OutputSelector
 from SegToolkitGui.scene import ViewSlice
@@ -24,7 +25,7 @@ class QueryPart(Part):
         self._structures: list[str] | None = None
         ui.rangeCombo.addItems([_("Whole volume"), _("From first to last slice")])
         ui.outputModeCombo.addItems([_("Add new segments"), _("Replace them"), _("Merge with them")])
-        ui.queryVolumeSelector.connect("currentNodeChanged(vtkMRMLNode*)", self.onQuery)
+        self.querySelector = NodeSelector(panel, ui.queryVolumeSelector, "queryVolume", self.onQuery)
         ui.moreQueriesSelector.connect("checkedNodesChanged()", self.onMore)
         ui.rangeCombo.connect("currentIndexChanged(int)", self.onRangeKind)
         ui.sliceRangeWidget.connect("valuesChanged(double,double)", self.onRange)
@@ -110,6 +111,11 @@ class QueryPart(Part):
             if node is not None:
                 ui.moreQueriesSelector.setCheckState(node, qt.Qt.Checked)
         several = any(node is not None and node is not query for node in parameters.moreQueries)
+        # Their widgets are locked then, and what cannot be changed must not stand in the way.
+        if several and output is not None:
+            parameters.outputSegmentation = output = None
+        if several and parameters.sliceRange:
+            parameters.sliceRange = False
         ranged = self._hasRange()
         ui.rangeCombo.setCurrentIndex(1 if ranged else 0)
         ui.rangeCombo.setEnabled(not busy and query is not None and not several)
@@ -165,11 +171,9 @@ class QueryPart(Part):
 
     # What the person does
 
-    def onQuery(self, node) -> None:
+    def onQuery(self) -> None:
         """Another volume; a slice range does not carry over."""
-        if self._free():
-            self.panel.parameters.queryVolume = node
-            self.panel.parameters.sliceRange = False
+        self.panel.parameters.sliceRange = False
 
     def onMore(self) -> None:
         """More or fewer volumes."""

@@ -11,6 +11,7 @@ from slicer.i18n import tr as _
 from SegToolkitGui.Errors import UserError
 from SegToolkitGui.fewshot.SupportTable import SupportTable
 from SegToolkitGui.fewshot.SupportZip import SupportZip
+from SegToolkitGui.NodeSelector import NodeSelector
 from SegToolkitGui.Part import Part
 from SegToolkitGui.scene import Geometry, MaskExport, ViewSlice
 from SegToolkitGui.scene.NodeWatch import NodeWatch
@@ -35,8 +36,10 @@ class SupportPart(Part):
         self._told = ""  # why the last click on Add or Draw led to nothing
         self._watch = NodeWatch(panel.changed)
         self.table = SupportTable(ui.supportTable)
-        ui.supportVolumeSelector.connect("currentNodeChanged(vtkMRMLNode*)", self.onVolume)
-        ui.supportSegmentSelector.connect("currentNodeChanged(vtkMRMLNode*)", self.onSegmentation)
+        self.volumeSelector = NodeSelector(panel, ui.supportVolumeSelector, "supportVolume", self.onVolume)
+        self.segmentationSelector = NodeSelector(
+            panel, ui.supportSegmentSelector, "supportSegmentation", self.onSegmentation
+        )
         ui.supportSegmentSelector.connect("segmentSelectionChanged(QStringList)", self.onSegments)
         ui.viewCombo.connect("currentIndexChanged(int)", self.onView)
         ui.alignButton.connect("clicked(bool)", panel.guarded(self.onAlign, self.tell))
@@ -221,19 +224,14 @@ class SupportPart(Part):
 
     # What the person does
 
-    def onVolume(self, node) -> None:
+    def onVolume(self) -> None:
         """Another volume is outlined; it is also the one to look in, until another is chosen."""
-        if self.panel.refreshing or self.panel.parameters is None:
-            return
-        self.panel.parameters.supportVolume = node
         if self.panel.parameters.queryVolume is None:
-            self.panel.parameters.queryVolume = node
+            self.panel.parameters.queryVolume = self.panel.parameters.supportVolume
 
-    def onSegmentation(self, node) -> None:
+    def onSegmentation(self) -> None:
         """Other outlines."""
-        if not self.panel.refreshing and self.panel.parameters is not None:
-            self.panel.parameters.supportSegmentation = node
-            self.panel.parameters.supportSegmentIds = []
+        self.panel.parameters.supportSegmentIds = []
 
     def onSegments(self, segmentIds) -> None:
         """Other segments are ticked."""

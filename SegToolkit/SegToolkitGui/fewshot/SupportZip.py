@@ -44,7 +44,7 @@ class SupportZip:
         """Give up; nothing half-written stays."""
         if self._task is not None:
             self._end(UserError("cancelled", _("Cancelled.")))
-            self._session.client.cancel()
+            self._session.cancel()
 
     def _begin(self, work) -> None:
         self._task = TimedTask(work, self._end, _("That failed unexpectedly ({kind}: {error})."))

@@ -147,7 +147,7 @@ class SceneRun:
         if self.over or self.state == State.IDLE:
             return
         self._setState(State.CANCELLING)
-        self._session.client.cancel()  # before anybody hears of the end, and asks the worker something new
+        self._session.cancel()  # before anybody hears of the end, and asks the worker something new
         self._finish(state, error)
 
     def _finish(self, state: State, error: UserError | None) -> None:

@@ -84,7 +84,8 @@ def save(node, path: str) -> None:
         UserError: "not-saved".
     """
     try:
-        written = slicer.util.exportNode(node, path)
+        # Without properties of our own it keeps the format of the first export for all that follow.
+        written = slicer.util.exportNode(node, path, {})
     except ValueError:  # an ending that Slicer does not know
         written = False
     if not written or not Path(path).is_file():

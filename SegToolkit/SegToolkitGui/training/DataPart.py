@@ -26,6 +26,7 @@ class DataPart(Part):
         self.facts: dict | None = None  # of the data set: the answer of dataset_check
         self.error: UserError | None = None
         self.checked = ""  # the folder that facts or error are about
+        self._check = 0  # number of the last check: what an earlier one ends with is of no use any more
         self.progress: dict = {}
         self._recent: list[str] | None = None
         self._folds: tuple | None = None
@@ -58,6 +59,8 @@ class DataPart(Part):
         """Look through the folder, again if need be."""
         folder = self.panel.parameters.dataset
         self.checked, self.facts, self.error, self.progress = folder, None, None, {}
+        self._check += 1
+        check = self._check
         if not folder:
             self.panel.session.slow.cancel("check")
             return
@@ -71,10 +74,10 @@ class DataPart(Part):
             return
 
         def finished(outputs, error):
-            if self.checked != folder:
+            if check != self._check:
                 return
             if error is None:
-                self.facts = withoutFolder(outputs, folder)
+                self.facts, self.error = withoutFolder(outputs, folder), None
                 if not self._errors():
                     self.panel.session.machine.rememberDataset(folder)
             elif error.code == "cancelled":

@@ -16,6 +16,8 @@ SHOWN_MS = 1000
 HIDDEN_MS = 10_000
 # A runs folder that takes long to read is read less often: for so many times as long as it took, not at all.
 REST = 3
+# After a failure, seconds: a worker that cannot live would otherwise be started again every second.
+FAILURE_REST = 10.0
 # Events that are handed on at a time: thousands of them come at once when a run is looked at again.
 CHUNK = 500
 
@@ -88,14 +90,22 @@ class JobWatch:
     # When to ask
 
     def look(self, looker: object) -> None:
-        """Somebody looks at the runs: a panel that is shown, or a script that waits."""
-        self._lookers.add(looker)
-        self.poll()
+        """Somebody looks at the runs: a panel that is shown, or a script that waits. Once is enough."""
+        if looker not in self._lookers:
+            self._lookers.add(looker)
+            self.poll()
 
     def lookAway(self, looker: object) -> None:
         """Somebody looks no longer."""
-        self._lookers.discard(looker)
-        self._plan()
+        if looker in self._lookers:
+            self._lookers.discard(looker)
+            self._plan()
+
+    def forgetFailure(self) -> None:
+        """Something was mended: the list is asked for again without the rest after a failure."""
+        self._rest = 0.0
+        if not self._asking:
+            self._plan()
 
     def end(self) -> None:
         """Ask no more, until somebody looks again."""
@@ -133,6 +143,7 @@ class JobWatch:
                 self.answered.emit()
             elif error.code != "cancelled":
                 self.problem = error
+                self._rest = max(self._rest, FAILURE_REST)
                 self.jobsChanged.emit()
             if self._again:
                 self.poll()

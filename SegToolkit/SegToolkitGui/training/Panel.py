@@ -64,8 +64,7 @@ class Panel(PanelBase):
 
     def canAsk(self) -> bool:
         """Whether the workers may be asked: somebody looks, and everything they need is installed."""
-        status = self.setup.status
-        return self.shown and status is not None and status.ready and self.parameters is not None
+        return self.shown and self.setup.ready and self.parameters is not None
 
     def reason(self) -> str:
         """Why Start cannot be pressed, in a sentence; "" if it can."""

@@ -51,10 +51,6 @@ class RunPart(Part):
         for signal, slot in self._links:
             signal.connect(slot)
 
-    def enter(self) -> None:
-        """Runs are looked at again."""
-        self.panel.session.jobs.look(self)
-
     def exit(self) -> None:
         """They go on without being looked at."""
         self.panel.session.jobs.lookAway(self)
@@ -109,6 +105,8 @@ class RunPart(Part):
     def refresh(self) -> None:
         """Bring the section in line."""
         ui, jobs = self.ui, self.panel.session.jobs
+        # Before everything is installed each question would start a process that cannot live.
+        (jobs.look if self.panel.canAsk() else jobs.lookAway)(self)
         self._proposeName()
         self._chooseFollowed()
         reason = self.reason()

@@ -46,7 +46,7 @@ class TrainingSession(SessionBase):
         self.jobs = JobWatch(self.quick, lambda: self.machine.runsFolder)
         self.slow = SlowWork(
             lambda verb, body, onEvent, onFinished: self.ask(verb, body, onFinished, onEvent, "slow"),
-            lambda: self.worker("slow").cancel(),
+            lambda: self.cancel("slow"),
         )
 
     def quick(self, verb: str, body: dict, onFinished: OnFinished, onEvent: OnEvent | None = None) -> None:
@@ -88,7 +88,7 @@ class TrainingSession(SessionBase):
 
     def wake(self) -> None:
         """Ask what is not known yet, unless the question is under way or has failed."""
-        if not self.methods and self.mayAsk("methods"):
+        if not self.knows("methods") and self.mayAsk("methods"):
             self.askMethods()
         super().wake()
 
@@ -96,6 +96,7 @@ class TrainingSession(SessionBase):
         """Something was installed or mended: what failed may be asked again."""
         super().forgetFailures()
         self.methodsProblem = ""
+        self.jobs.forgetFailure()
 
     def requestFact(self, verb: str, body: dict, onFinished: OnFinished) -> None:
         """Devices are the slow worker's to find: it loads torch."""

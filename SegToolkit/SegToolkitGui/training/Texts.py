@@ -8,6 +8,8 @@ from typing import Any
 
 from slicer.i18n import tr as _
 
+from SegToolkitGui.Phases import phaseText
+
 WORKING = ("starting", "running", "stopping")
 LIVE = ("waiting", *WORKING)
 RESUMABLE = ("new", "stopped", "failed", "interrupted")
@@ -158,6 +160,7 @@ def moment(value: Any) -> str:
 
 
 def progressText(event: dict) -> str:
-    """A phase of the worker's: "superpixels 3/12"."""
-    phase, step, total = str(event.get("phase", "")), event.get("step", 0), event.get("total", 0)
+    """A phase of the worker's: "making superpixels 3/12"."""
+    step, total = event.get("step", 0), event.get("total", 0)
+    phase = phaseText(str(event.get("phase", "")))
     return f"{phase} {step}/{total}" if total else phase

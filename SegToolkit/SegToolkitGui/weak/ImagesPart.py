@@ -115,7 +115,7 @@ class ImagesPart(Part):
             row.volume.setEnabled(not busy)
         ui.addImageButton.setEnabled(not busy and len(names) < MOST)
         ui.removeImageButton.setEnabled(not busy and len(names) > FEWEST)
-        self._watch.follow(volumes)
+        self._watch.follow(volumes if self.panel.shown else [])
         images = self.images()
         problem = images.problem()
         apart = "" if problem else images.gridProblem()
@@ -132,6 +132,10 @@ class ImagesPart(Part):
     @staticmethod
     def _fine(images: Images) -> str:
         return _("All on one grid of {size} voxels.").format(size=sizeText(images.node()))
+
+    def exit(self) -> None:
+        """Nobody looks: voxels may change as often as they like."""
+        self._watch.follow([])
 
     def detach(self) -> None:
         """The scene goes."""

@@ -48,9 +48,8 @@ class ModelPart(ModelPartBase):
 
     def _summary(self, model: dict | None) -> str:
         if model is None:
-            if self.panel.session.models or self.panel.session.workerState == "idle":
-                return _("There is no model that makes maps yet: add one, or train one below.")
-            return self.panel.session.noModels
+            none = _("There is no model that makes maps yet: add one, or train one below.")
+            return self.panel.session.noModels or none
         seeds = int(model.get("seeds") or 1)
         parts = [_("For {names}").format(names=", ".join(model["modalities"]))]
         parts.append(_("{count} seeds").format(count=seeds) if seeds > 1 else _("one seed"))

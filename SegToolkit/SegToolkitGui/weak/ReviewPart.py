@@ -17,6 +17,7 @@ from SegToolkitGui.weak.CollectRun import OTHERS, CollectSettings
 
 TITLES = (_("Slice"), _("Voxels"), _("Agreement"), _("Review"))
 ACCEPTED_COLOUR = (198, 224, 180)
+ACCEPTED = _("accepted")
 
 
 class ReviewPart(Part):
@@ -51,6 +52,10 @@ class ReviewPart(Part):
         ):
             button.connect("clicked(bool)", panel.guarded(slot))
 
+    def exit(self) -> None:
+        """Nobody looks: somebody may be painting in the Segment Editor, and each stroke would be counted."""
+        self._watch.follow([])
+
     def detach(self) -> None:
         """The scene goes."""
         self._watch.follow([])
@@ -62,12 +67,12 @@ class ReviewPart(Part):
         return self.panel.running.resultNode()
 
     def counts(self) -> list[int]:
-        """Voxels of each slice; counted anew only where the masks changed."""
+        """Voxels of each slice; counted anew only where the masks changed, and somebody looks."""
         segmentation, volume = self.segmentation(), self.panel.tags.volume()
         if segmentation is None or volume is None:
             return []
         key = (*Review.stamp(segmentation), volume.GetID(), VolumeExport.fingerprint(volume))
-        if key != self._counted[0]:
+        if key != self._counted[0] and self.panel.shown:
             self._counted = (key, Review.voxels(segmentation, volume))
         return self._counted[1]
 
@@ -96,7 +101,7 @@ class ReviewPart(Part):
     def refresh(self) -> None:
         """Bring the section in line."""
         ui, segmentation = self.ui, self.segmentation()
-        self._watch.follow([segmentation])
+        self._watch.follow([segmentation] if self.panel.shown else [])
         counts, accepted = self.counts(), Review.accepted(segmentation)
         self._slices = [n for n, count in enumerate(counts) if count or n in accepted]
         facts = self.panel.facts()
@@ -164,7 +169,7 @@ class ReviewPart(Part):
                 str(number),
                 str(count),
                 "" if agreement is None else f"{agreement:.2f}",
-                _("accepted") if done else "",
+                ACCEPTED if done else "",
             )
             colours = (None, None, Colours.colourOf(agreement), ACCEPTED_COLOUR if done else None)
             for column, (text, colour) in enumerate(zip(texts, colours, strict=True)):

@@ -21,6 +21,10 @@ TIPS = (
     _("How well the maps of the model's seeds agree in this slice (soft Dice, 1 is best)."),
 )
 TAGS: dict[Tag, str] = {True: _("visible"), False: _("not visible"), None: ""}
+# Of every cell, and there are hundreds: translated once, not at each refresh.
+NOT_SAID = _("not said")
+NOTHING_TO_COMPARE = _("Nothing to compare: too few maps show the object here.")
+POOR_AGREEMENT = _("Poor agreement: look at this slice.")
 TAG_COLOURS: dict[Tag, tuple[int, int, int] | None] = {
     True: (198, 224, 180),
     False: (225, 225, 225),
@@ -142,7 +146,7 @@ def _cells(number: int, tag: Tag, facts: SliceFacts | None) -> tuple:
     each = "\n".join(f"{name}: {value:.2f}" for name, value in facts.probability.items())
     return (
         (str(number), "", None),
-        (TAGS[tag], TAGS[tag] or _("not said"), TAG_COLOURS[tag]),
+        (TAGS[tag], TAGS[tag] or NOT_SAID, TAG_COLOURS[tag]),
         (_number(facts.mean), each, Colours.colourOf(facts.mean, Colours.PROBABILITY)),
         (_number(facts.modalities), _told(facts.modalities), Colours.colourOf(facts.modalities)),
         (_number(facts.seeds), _told(facts.seeds), Colours.colourOf(facts.seeds)),
@@ -155,5 +159,5 @@ def _number(value: float | None) -> str:
 
 def _told(value: float | None) -> str:
     if value is None:
-        return _("Nothing to compare: too few maps show the object here.")
-    return _("Poor agreement: look at this slice.") if value < Colours.POOR else ""
+        return NOTHING_TO_COMPARE
+    return POOR_AGREEMENT if value < Colours.POOR else ""

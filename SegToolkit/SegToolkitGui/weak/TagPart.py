@@ -64,6 +64,7 @@ class TagPart(Part):
         """The keys are somebody else's."""
         self._enableKeys(False)
         self.view.release()
+        self._watch.follow([])
 
     def tearDown(self) -> None:
         """The panel ends."""
@@ -98,7 +99,7 @@ class TagPart(Part):
         ui, volume = self.ui, self.volume()
         tags = self.tags()
         tables = [SliceTags.tableOf(volume), MapNodes.tableOf(volume)] if volume is not None else []
-        self._watch.follow(tables)
+        self._watch.follow(tables if self.panel.shown else [])
         self._fillViews()
         if volume is not None and self.panel.shown:
             self.view.follow(self.panel.parameters.view, volume, sliceAxis(volume))

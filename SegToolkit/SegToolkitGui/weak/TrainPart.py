@@ -91,8 +91,8 @@ class TrainPart(Part):
         """Bring the rows in line."""
         ui, machine = self.ui, self.panel.session.machine
         folder, logic = self.panel.parameters.run, trainingLogic()
-        watched = logic.session.jobs if folder and logic is not None and self.panel.shown else None
-        self._look(watched)
+        asks = bool(folder) and self.panel.shown and not self.panel.setup.problem()
+        self._look(logic.session.jobs if asks and logic is not None else None)
         preset = machine.preset if machine.preset in PRESETS else "default"
         ui.presetCombo.setCurrentIndex(list(PRESETS).index(preset))
         ui.seedsSpin.setValue(machine.seeds)

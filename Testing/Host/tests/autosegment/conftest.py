@@ -43,6 +43,7 @@ def application(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     panel = Panel(running)
     panel.session.stopWorkers()  # others begin with models of their own
     panel.session.models = []
+    panel.session.forgetFailures()
     running.leaveModule()
     for name, value in before.items():
         if value is None:

@@ -153,3 +153,48 @@ def test_a_comparison_is_gone_with_the_scene(panel, volume):
     panel.settle()
     assert panel.compareTable.isHidden()
     assert panel.panel.compare.chart.plot.mrmlPlotViewNode() is not None
+
+
+@pytest.mark.parametrize(
+    ("name", "selector"),
+    [
+        ("inputVolume", "inputSelector"),
+        ("reference", "referenceSelector"),
+        ("compared", "comparedSelector"),
+    ],
+)
+def test_a_deleted_node_does_not_lead_to_its_neighbour(panel, volume, makeCt, name, selector):
+    import slicer
+
+    chosen = makeCt("chosen")
+    node = chosen if name == "inputVolume" else data.outline(chosen)[0]
+    data.outline(volume)  # somebody else's
+    getattr(panel, selector).setCurrentNode(node)
+    panel.settle()
+    assert getattr(panel.panel.parameters, name) is node
+    slicer.mrmlScene.RemoveNode(node)
+    panel.settle()
+    assert getattr(panel.panel.parameters, name) is None
+    assert getattr(panel, selector).currentNode() is None
+
+
+def test_charts_have_an_owner_before_the_layout_manager_sees_them(panel):
+    """It makes a view of its own for each view node that comes into the scene without one."""
+    import slicer
+    import vtk
+
+    owners = []
+
+    @vtk.calldata_type(vtk.VTK_OBJECT)
+    def added(_caller, _event, node):
+        if node.IsA("vtkMRMLPlotViewNode"):
+            owners.append(node.GetParentLayoutNode())
+
+    tag = slicer.mrmlScene.AddObserver(slicer.vtkMRMLScene.NodeAddedEvent, added)
+    panel.application.closeScene()
+    slicer.mrmlScene.RemoveObserver(tag)
+    assert len(owners) >= 2
+    assert None not in owners
+    for owner in owners:
+        assert owner.GetHideFromEditors()
+        assert not owner.GetSaveWithScene()

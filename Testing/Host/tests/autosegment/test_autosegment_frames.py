@@ -364,3 +364,17 @@ def test_frames_are_named_as_people_count(panel, frames, text):
     from SegToolkitGui.autosegment.FramesText import named
 
     assert named(frames) == text
+
+
+def test_a_panel_that_nobody_sees_does_not_follow_a_sequence(panel, cine, monkeypatch):
+    panel.choose(cine)
+    seen = []
+    monkeypatch.setattr(panel.panel, "changed", lambda: seen.append(1))
+    panel.widget.exit()
+    showing(cine, 3)
+    panel.application.processEvents(0.05)
+    assert not seen
+    panel.widget.enter()
+    assert panel.frameSpin.value() == 4
+    showing(cine, 0)
+    assert seen

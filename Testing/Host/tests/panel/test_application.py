@@ -30,13 +30,14 @@ def test_an_import_into_the_scene_keeps_the_choices(panel, patient, tmp_path):
 
 
 def test_a_broken_torch_is_asked_for_once(panel, monkeypatch):
-    asked = []
+    asked, session = [], panel.session
+    broken = {"devices": [], "packages": {}, "problem": "PyTorch cannot be loaded."}
+    answers = {"environment": broken, "models": {"models": session.models}}
 
     def request(verb, body, onEvent=None, onFinished=None):
         asked.append(verb)
-        onFinished({"devices": [], "packages": {}, "problem": "PyTorch cannot be loaded."}, None)
+        onFinished(answers[verb], None)
 
-    session = panel.session
     before = session.environment, session.devices
     monkeypatch.setattr(session.client, "request", request)
     session.environment, session.devices = {}, []
@@ -48,7 +49,7 @@ def test_a_broken_torch_is_asked_for_once(panel, monkeypatch):
         assert not panel.setupFrame.isHidden()
         panel.checkAgainButton.click()
         panel.settle()
-        assert asked == ["environment", "environment"]
+        assert sorted(asked) == ["environment", "environment", "models"]  # all that may have been mended
     finally:
         session.environment, session.devices = before
         session.environmentProblem = ""
@@ -95,3 +96,17 @@ def test_without_a_main_window_there_are_no_shortcuts(panel, monkeypatch):
         assert panel.segmentEditor._shortcuts == []
     panel.panel.enter()
     assert panel.segmentEditor._shortcuts
+
+
+def test_quitting_during_a_run_leaves_nothing_behind(panel, patient):
+    from SegToolkitGui.fewshot.Runner import Runner
+    from SegToolkitGui.fewshot.Session import FewShotSession
+
+    session = FewShotSession()
+    runner = Runner(session)
+    run = runner.start(panel.panel.query.settings())
+    session.onQuit()  # the application tells the session first: it is older
+    runner.shutDown()
+    assert run.state.value == "cancelled"
+    assert session._clients == {}
+    assert session._folder is None

@@ -201,6 +201,7 @@ def test_models_that_cannot_be_looked_up_are_told_with_the_cause(panel, patient,
         QTimer.singleShot(5, lambda: onFinished(None, UserError("x", "Models cannot be read.", "Mend it.")))
 
     known, panel.session.models = panel.session.models, []
+    panel.session.forgetFailures()
     with monkeypatch.context() as patched:
         patched.setattr(panel.session.client, "request", fails)
         panel.settle()

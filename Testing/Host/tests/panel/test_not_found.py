@@ -110,3 +110,30 @@ def test_of_several_volumes_it_is_said_where():
 
     results = [QueryResult("a", missing=("spleen",)), QueryResult("b")]
     assert RunPart._missing(Made(results=results)) == " Not found: spleen (in a)."
+
+
+def test_on_a_computer_without_models_nothing_is_asked_twice(panel, patient, monkeypatch):
+    from PySide6.QtCore import QTimer
+
+    asked = []
+
+    def none(verb, body, onEvent=None, onFinished=None):
+        asked.append(verb)
+        QTimer.singleShot(5, lambda: onFinished({"models": [], "folder": ""}, None))
+
+    session = panel.session
+    known, session.models = session.models, []
+    session.forgetFailures()
+    with monkeypatch.context() as patched:
+        patched.setattr(session.client, "request", none)
+        panel.settle()
+        panel.wait(lambda: asked, what="the question")
+        for _refresh in range(4):
+            panel.settle()
+        assert asked == ["models"]
+        assert panel.reasonLabel.text() == "There is no few-shot model: add one under Model."
+        assert panel.modelLabel.text() == "There is no few-shot model yet: add one."
+    session.forgetFailures()
+    panel.settle()
+    panel.ready()
+    assert session.models == known

@@ -162,3 +162,40 @@ def test_a_deleted_output_does_not_lead_to_its_neighbour(panel, target):
     panel.settle()
     assert panel.panel.parameters.outputSegmentation is None
     assert panel.outputSelector.currentNode() is None  # and not the outlines of the example
+
+
+@pytest.mark.parametrize(
+    ("name", "selector"),
+    [
+        ("supportVolume", "supportVolumeSelector"),
+        ("supportSegmentation", "supportSegmentSelector"),
+        ("queryVolume", "queryVolumeSelector"),
+    ],
+)
+def test_a_deleted_input_does_not_lead_to_its_neighbour(panel, patient, name, selector):
+    data.outline(data.makeVolume("another patient"))
+    panel.settle()
+    slicer.mrmlScene.RemoveNode(getattr(panel.panel.parameters, name))
+    panel.settle()
+    assert getattr(panel.panel.parameters, name) is None
+    assert getattr(panel, selector).currentNode() is None
+
+
+def test_several_volumes_want_no_output_and_no_range(panel, target, patient):
+    """However several volumes come about: their widgets are locked."""
+    from PySide6.QtCore import Qt
+
+    first, second = patient[0], data.makeVolume("second")
+    panel.moreQueriesSelector.setCheckState(first, Qt.CheckState.Checked)  # the query itself: one volume
+    panel.settle()
+    panel.outputSelector.setCurrentNode(target)
+    panel.panel.parameters.sliceRange = True
+    panel.settle()
+    assert panel.outputSelector.isEnabled()
+    panel.queryVolumeSelector.setCurrentNode(second)
+    panel.settle()
+    assert not panel.outputSelector.isEnabled()
+    assert panel.panel.parameters.outputSegmentation is None
+    assert not panel.panel.parameters.sliceRange
+    assert panel.reasonLabel.text() == ""
+    assert panel.applyButton.isEnabled()

@@ -171,3 +171,15 @@ def test_broken_support_leaves_nothing_in_the_scene(made, scene, tmp_path):
     assert scene.GetNumberOfNodesByClass("vtkMRMLSegmentationNode") == 0
     assert scene.GetNumberOfNodesByClass("vtkMRMLDisplayNode") == 0
     assert scene.GetNumberOfNodes() <= before + 1
+
+
+def test_a_saved_table_leaves_no_format_behind_for_other_exports(tmp_path):
+    from SegToolkitGui.scene import TableNodes
+
+    node = TableNodes.makeTable("sizes", [("organ", ["liver"]), ("ml", [1500.0])])
+    TableNodes.save(node, str(tmp_path / "sizes.csv"))
+    (shared, *_others) = slicer.util.exportNode.__defaults__
+    assert shared == {}
+    TableNodes.save(node, str(tmp_path / "sizes.tsv"))
+    assert "liver\t" in (tmp_path / "sizes.tsv").read_text(encoding="utf-8").replace('"', "")
+    slicer.mrmlScene.RemoveNode(node)

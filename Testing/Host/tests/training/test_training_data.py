@@ -268,3 +268,34 @@ def test_a_fault_of_ours_while_collecting_is_told_and_nothing_stays_locked(
     assert "failed unexpectedly (ValueError: a fault)" in panel.messageLabel.text()
     assert panel.collectVolumesSelector.isEnabled()
     assert not panel.cancelCollectButton.isEnabled()
+
+
+def test_a_check_that_a_later_one_replaced_says_nothing(panel, world, dataset):
+    """A collection goes before the check of its folder, which is begun anew when the collection is done."""
+    world.set("seconds", "add_model", 0.5)
+    panel.session.slow.ask(
+        "model", "add_model", {"path": "/runs/one/result/model"}, None, lambda *_told: None
+    )
+    panel.datasetCombo.setEditText(str(dataset))
+    panel.datasetCombo.lineEdit().editingFinished.emit()
+    panel.settle()
+    assert panel.panel.data.checking
+    panel.panel.data.check()  # the same folder, while the first check waits
+    panel.wait(panel.startButton.isEnabled, what="Start")
+    assert panel.panel.data.error is None
+    assert "40 images" in panel.datasetLabel.text()
+
+
+def test_a_check_that_was_cancelled_can_be_made_again(panel, world, dataset):
+    world.set("seconds", "dataset_check", 5)
+    panel.datasetCombo.setEditText(str(dataset))
+    panel.datasetCombo.lineEdit().editingFinished.emit()
+    panel.wait(lambda: world.asked("dataset_check"), what="the check")
+    panel.settle()
+    panel.cancelCheckButton.click()
+    panel.settle()
+    assert "was cancelled" in panel.datasetLabel.text()
+    world.set("seconds", "dataset_check", 0)
+    panel.recheckButton.click()
+    panel.wait(panel.startButton.isEnabled, what="Start")
+    assert "cancelled" not in panel.datasetLabel.text()

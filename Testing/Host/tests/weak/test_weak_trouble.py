@@ -153,3 +153,29 @@ def test_the_module_is_reloaded_with_work_under_way(panel, images):
     assert run.over
     run = again.press(again.applyButton)
     assert run.error is None, run.error
+
+
+def test_without_a_model_the_panel_says_so_and_asks_no_more(panel, images, monkeypatch):
+    from PySide6.QtCore import QTimer
+
+    asked, session = [], panel.session
+
+    def none(verb, body, onEvent=None, onFinished=None):
+        asked.append(verb)
+        QTimer.singleShot(5, lambda: onFinished({"models": [], "folder": ""}, None))
+
+    known, session.models = session.models, []
+    session.forgetFailures()
+    with monkeypatch.context() as patched:
+        patched.setattr(session.client, "request", none)
+        panel.settle()
+        panel.wait(lambda: asked, what="the question")
+        for _refresh in range(4):
+            panel.settle()
+        assert asked == ["models"]
+        assert panel.modelLabel.text().startswith("There is no model that makes maps yet")
+        assert panel.reasonLabel.text().startswith("There is no model that makes maps")
+    session.forgetFailures()
+    panel.settle()
+    panel.wait(lambda: session.models, what="models")
+    assert session.models == known
