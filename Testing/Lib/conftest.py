@@ -39,7 +39,7 @@ def real_data() -> Path:
     return folder
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def one_thread() -> Iterator[None]:
     """For networks so small that a second thread costs more than it brings, most of all on a busy machine."""
     before = torch.get_num_threads()

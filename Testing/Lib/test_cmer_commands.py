@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 from cmer_runs import NAMES, SLICES, made_dataset, made_patient, tiny, trained
 from SegToolkitLib.cli import main
@@ -26,13 +24,7 @@ from SegToolkitLib.methods.cmer.segment import CmerMapper, load
 from SegToolkitLib.models.card import read_card
 from SegToolkitLib.volume import Volume, read_volume, write_volume
 
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")

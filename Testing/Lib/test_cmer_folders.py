@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import SimpleITK as sitk
-import torch
 
 from cmer_runs import run, tiny, trained
 from SegToolkitLib.dataset.channels import read_channels
@@ -23,6 +21,8 @@ from SegToolkitLib.methods.cmer.cases import object_values
 from SegToolkitLib.methods.cmer.msd import import_task, read_task
 from SegToolkitLib.methods.registry import commands_of
 from SegToolkitLib.volume import Volume, read_volume
+
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 SHAPE = (6, 10, 8)
 SPACING, ORIGIN = (0.625, 0.7, 3.5), (-31.5, 12.25, 88.0)
@@ -42,14 +42,6 @@ DIRECTIONS = {
     "oblique": rotated(),
     "permuted": np.array([[0.0, 0, -1], [1, 0, 0], [0, -1, 0]]),
 }
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def image(seed: int, kind: Any, direction: np.ndarray) -> sitk.Image:

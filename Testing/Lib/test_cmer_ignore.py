@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 from cmer_runs import NAMES, made_dataset, made_patient, run, tiny, trained
 from SegToolkitLib.dataset.dataset import Dataset
@@ -22,15 +20,9 @@ from SegToolkitLib.methods.cmer.segment import MapResult
 from SegToolkitLib.methods.cmer.validation import dsc_alone
 from SegToolkitLib.volume import Volume, write_volume
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 OPEN = 2
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture

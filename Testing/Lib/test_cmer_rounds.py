@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,17 +18,11 @@ from SegToolkitLib.models.card import read_card
 from SegToolkitLib.training.run_folder import RunFolder
 from small_runs import equal, metrics, weights
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 # Two cases of 8 slices train.
 SLICES = 16
 ROUNDS = "optimiser.steps_per_epoch=null"
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")

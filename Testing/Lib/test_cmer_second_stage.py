@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -32,15 +31,9 @@ from SegToolkitLib.models.card import read_card
 from SegToolkitLib.models.folder import load_state
 from SegToolkitLib.volume import Volume, write_volume
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 SECOND = ("supervision=masks", "optimiser.learning_rate=0.01", "optimiser.weight_decay=0.01")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")

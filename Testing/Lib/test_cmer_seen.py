@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -19,16 +18,10 @@ from SegToolkitLib.methods.cmer.prepare import stacked
 from SegToolkitLib.methods.cmer.tags import check_usable, to_csv
 from SegToolkitLib.volume import write_volume
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 ALL = slice(None)
 SHORT = ("optimiser.epochs=1", "data.fold=null")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def blackened(folder: Path, slices: slice) -> Dataset:

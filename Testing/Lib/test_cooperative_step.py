@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -22,6 +21,8 @@ from SegToolkitLib.methods.cooperative.plan import NetworkPlan
 from SegToolkitLib.methods.cooperative.settings import OptimiserSettings, StepSettings
 from SegToolkitLib.methods.cooperative.step import Step, cooperative_step
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 WIDTHS = (16, 16, 32, 16, 32)
 CLASSES = 3
 # Both ways compute in float64, where nothing but rounding may differ.
@@ -31,15 +32,6 @@ EXACT = {"rtol": 1e-7, "atol": 1e-9}
 @pytest.fixture(autouse=True)
 def our_gradient_for_small_maps_too(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(convolution, "LEAST_PRODUCTS", 0)
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread() -> Iterator[None]:
-    """A second one costs more than it brings, with maps as small as these."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def networks_of(kind: torch.dtype = torch.float64, **plan: Any) -> Networks:

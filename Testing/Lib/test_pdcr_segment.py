@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import json
 from argparse import ArgumentParser
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -38,21 +37,14 @@ from SegToolkitLib.models.card import Label, Licence, ModelCard, Preprocessing
 from SegToolkitLib.models.folder import load_state, save_model
 from SegToolkitLib.volume import Reorient, Volume, read_volume, write_volume
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 CPU = torch.device("cpu")
 PLAN = ModelPlan(
     network=NetworkPlan(widths=Widths(**WIDTHS), uafr=UafrPlan(positions=("conv1", "decoder"), hidden=2)),
     input=InputPlan(size=(48, 64)),
 )
 LABELS = [Label(value=3, name="a"), Label(value=7, name="b")]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    """Networks as small as these gain nothing from more, which wait for each other on a busy machine."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def model_card(modality: Any = "MR", labels: list[Label] | None = None) -> ModelCard:

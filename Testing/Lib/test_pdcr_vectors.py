@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import json
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -31,20 +30,14 @@ from SegToolkitLib.methods.pdcr_uafr.vectors import Vectors, evenly, gather, lay
 from SegToolkitLib.models.card import Label
 from SegToolkitLib.volume import Reorient, Volume, read_volume, write_volume
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 PLAN = ModelPlan(
     network=NetworkPlan(widths=Widths(**WIDTHS), uafr=UafrPlan(positions=("conv1",), hidden=2)),
     input=InputPlan(size=(48, 64)),
 )
 LABELS = [Label(value=3, name="a"), Label(value=7, name="b")]
 CLASSES = {3: 1, 7: 2}
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def segmenter(seed: int = 0) -> PdcrUafrSegmenter:
