@@ -8,22 +8,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from SegToolkitLib.methods.cooperative import convolution
-from SegToolkitLib.methods.cooperative.convolution import (
-    channels_last,
-    convolved,
-    frozen_weights,
-    is_plain,
-    kernel_gradient,
-    upsampled,
-)
+from SegToolkitLib.methods.cooperative.convolution import channels_last, convolved, is_plain, upsampled
 
 EXACT = {"rtol": 1e-10, "atol": 1e-12}
-
-
-@pytest.fixture(autouse=True)
-def our_gradient_for_small_maps_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(convolution, "LEAST_PRODUCTS", 0)
 
 
 def noise(*shape: int) -> Tensor:
@@ -46,23 +33,6 @@ def assert_same(ours: tuple[Tensor, list[Tensor]], theirs: tuple[Tensor, list[Te
     torch.testing.assert_close(ours[0], theirs[0], **EXACT)
     for one, other in zip(ours[1], theirs[1], strict=True):
         torch.testing.assert_close(one, other, **EXACT)
-
-
-@pytest.mark.parametrize("count", [1, 3])
-@pytest.mark.parametrize("size", [(3, 3), (3, 5), (7, 4), (20, 20), (50, 49)])
-def test_the_gradient_of_a_kernel_is_pytorchs(count: int, size: tuple[int, int]) -> None:
-    x, gradient = noise(count, 5, *size), noise(count, 7, *size)
-    expected = torch.nn.grad.conv2d_weight(x, (7, 5, 3, 3), gradient, padding=1)
-    kept = gradient.clone()
-    torch.testing.assert_close(kernel_gradient(x, gradient), expected, **EXACT)
-    assert torch.equal(gradient, kept)
-
-
-def test_large_maps_are_gone_through_image_by_image(monkeypatch: pytest.MonkeyPatch) -> None:
-    x, gradient = noise(3, 5, 12, 9), noise(3, 7, 12, 9)
-    together = kernel_gradient(x, gradient)
-    monkeypatch.setattr(convolution, "WHOLE_BATCH", 10)
-    torch.testing.assert_close(kernel_gradient(x, gradient), together, **EXACT)
 
 
 @pytest.mark.parametrize("bias", [True, False])
@@ -99,19 +69,6 @@ def test_a_bias_before_a_norm_has_no_gradient_and_all_else_has_the_same() -> Non
     theirs = with_gradients(lambda x: norm(layer(x)), x, layer, norm)
     assert theirs[1][2].abs().max() < 1e-10
     assert_same(ours, theirs)
-
-
-def test_frozen_weights_leave_the_inputs_gradient() -> None:
-    layer = nn.Conv2d(16, 16, 3, padding=1).double()
-    x = noise(2, 16, 6, 6).requires_grad_()
-    loss = convolved(layer, x).square().sum()
-    with frozen_weights():
-        (alone,) = torch.autograd.grad(loss, x, retain_graph=True)
-        with pytest.raises(RuntimeError, match="unused"):
-            torch.autograd.grad(loss, layer.weight, retain_graph=True)
-    both = torch.autograd.grad(loss, [x, layer.weight])
-    torch.testing.assert_close(alone, both[0])
-    assert both[1].any()
 
 
 @pytest.mark.parametrize("channels", [1, 3])

@@ -11,7 +11,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cooperative_plain import Mask, PlainStep, build
-from SegToolkitLib.methods.cooperative import convolution
 from SegToolkitLib.methods.cooperative.loss import HARD, STANDARD, dice_loss
 from SegToolkitLib.methods.cooperative.masking import Masked
 from SegToolkitLib.methods.cooperative.network import NAMES, Networks, build_networks
@@ -27,11 +26,6 @@ WIDTHS = (16, 16, 32, 16, 32)
 CLASSES = 3
 # Both ways compute in float64, where nothing but rounding may differ.
 EXACT = {"rtol": 1e-7, "atol": 1e-9}
-
-
-@pytest.fixture(autouse=True)
-def our_gradient_for_small_maps_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(convolution, "LEAST_PRODUCTS", 0)
 
 
 def networks_of(kind: torch.dtype = torch.float64, **plan: Any) -> Networks:

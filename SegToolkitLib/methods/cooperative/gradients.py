@@ -13,8 +13,6 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from SegToolkitLib.methods.cooperative.convolution import frozen_weights
-
 # Gradients of float16 maps are this much larger on their way, or else they would vanish.
 HALF_SCALE = 2.0**10
 
@@ -59,8 +57,7 @@ class Collected:
 
     def only(self, loss: Tensor, wanted: Tensor) -> Tensor:
         """The gradient of a loss in a single tensor, as :meth:`back` gives it; the graph is kept."""
-        with frozen_weights():
-            return self._gradients([(loss, None)], [wanted], keep=True)[0]
+        return self._gradients([(loss, None)], [wanted], keep=True)[0]
 
     def carried(self, value: Tensor) -> Tensor:
         """``value`` (a scalar), whose backward pass adds the sums to the parameters' gradients."""
