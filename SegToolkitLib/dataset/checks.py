@@ -93,9 +93,10 @@ def check(dataset: Dataset, progress: Progress | None = None, workers: int | Non
     problems = [*_rules(dataset), *_channels(dataset), *_labels(dataset), *_folds(dataset)]
     problems += [_problem(id, error.code, str(error)) for id, error in failures.items()]
     problems += [problem for one in facts.values() for problem in one.problems]
-    problems += _spacings(
-        {id: one.spacing for id, one in facts.items() if one.spacing}, dataset.description.spacing
-    )
+    if dataset.description.spacing_known:
+        problems += _spacings(
+            {id: one.spacing for id, one in facts.items() if one.spacing}, dataset.description.spacing
+        )
     problems += _duplicates(dataset, {id: one.digest for id, one in facts.items() if one.digest})
     place = {id: n for n, id in enumerate(["", *dataset.ids])}
     return sorted(dict.fromkeys(problems), key=lambda one: place.get(one.case, 0))

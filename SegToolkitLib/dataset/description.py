@@ -77,6 +77,7 @@ class DatasetDescription(BaseModel):
         foreground_threshold: intensity above which a voxel may be patient; "otsu"; or
             "percentile:NN" of each volume.
         spacing: (x, y, z) in mm, where all cases share it.
+        spacing_known: false where the files have a made-up spacing: evaluations then give no mm and ml.
         size: (x, y) voxels of a slice, where all cases share it.
         patients: patient of each case, by case id, where a patient may have several; a case that is not
             named here is a patient of its own.
@@ -105,6 +106,7 @@ class DatasetDescription(BaseModel):
     test_groups: dict[str, list[int]] = Field(default_factory=dict)
     foreground_threshold: float | str = "otsu"
     spacing: tuple[float, float, float] | None = None
+    spacing_known: bool = True
     size: tuple[int, int] | None = None
     patients: dict[str, str] = Field(default_factory=dict)
     structures: dict[str, StructureFacts] = Field(default_factory=dict)

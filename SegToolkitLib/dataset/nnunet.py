@@ -27,6 +27,7 @@ OWN_FIELDS = (
     "structures",
     "not_annotated",
     "spacing",
+    "spacing_known",
     "test_groups",
     "foreground_threshold",
     "licence",

@@ -166,6 +166,8 @@ class Contents:
         own["foreground_threshold"] = description.foreground_threshold
         if description.spacing:
             own["spacing"] = list(description.spacing)
+        if not description.spacing_known:
+            own["spacing_known"] = False
         channels = tuple(description.channels) or (description.modality,)
         kept: dict[str, Any] = {
             "name": description.name,

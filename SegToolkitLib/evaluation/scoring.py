@@ -49,6 +49,8 @@ class Protocol:
         merged: label -> label that it counts as, in reference and result alike.
         ignored: label of the reference's voxels that nobody decided on (nnU-Net's "ignore"): there, reference
             and result count as background. None for none.
+        distances: measure NSD, HD95 and ASSD, which take most of the time; otherwise they have no value.
+        spacing_known: the spacing is true; otherwise distances and volumes have no value.
     """
 
     name: str
@@ -57,6 +59,8 @@ class Protocol:
     digits: int | None = None
     merged: Mapping[int, int] = field(default_factory=dict)
     ignored: int | None = None
+    distances: bool = True
+    spacing_known: bool = True
 
 
 @dataclass(frozen=True)
@@ -157,7 +161,9 @@ def score_case(
         find_objects(one.astype(np.uint8) if one.dtype == bool else one, max_label=top)
         for one in (reference, result)
     ]
-    voxel_ml = math.prod(float(one) for one in spacing_zyx) / MM3_PER_ML
+    voxel_ml = math.nan
+    if protocol.spacing_known:
+        voxel_ml = math.prod(float(one) for one in spacing_zyx) / MM3_PER_ML
     rows = []
     for index, organ in enumerate(protocol.organs):
         box = _joint(boxes[0][organ.value - 1], boxes[1][organ.value - 1])
@@ -182,14 +188,19 @@ def _organ_scores(
         # The last slice is left out, as coded in the challenge; a single one is kept, or nothing were left.
         slices = slice(used[0], max(used[-1], used[0] + 1))
         truth, found = truth[slices], found[slices]
+    measured = protocol.distances and protocol.spacing_known
     if not truth.any() and not found.any():
-        return protocol.both_empty, protocol.both_empty, math.nan, math.nan
-    dsc = float(overlaps(truth, found, [1]).dice()[0])
+        return protocol.both_empty, protocol.both_empty if measured else math.nan, math.nan, math.nan
+    dsc = _rounded(float(overlaps(truth, found, [1]).dice()[0]), protocol)
+    if not measured:
+        return dsc, math.nan, math.nan, math.nan
     distances = surface_distances(truth, found, spacing_zyx)
-    nsd = distances.nsd(organ.tolerance_mm)
-    if protocol.digits is not None:
-        dsc, nsd = round(dsc, protocol.digits), round(nsd, protocol.digits)
+    nsd = _rounded(distances.nsd(organ.tolerance_mm), protocol)
     return dsc, nsd, distances.hd95(), distances.assd()
+
+
+def _rounded(value: float, protocol: Protocol) -> float:
+    return value if protocol.digits is None else round(value, protocol.digits)
 
 
 def _merged(labels: NDArray[Any], merged: Mapping[int, int]) -> NDArray[Any]:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from cmer_runs import NAMES, SLICES, made_dataset, made_patient, tiny, trained
+from SegToolkitLib.atomic import write_json
 from SegToolkitLib.cli import main
 from SegToolkitLib.dataset.channels import read_channels
 from SegToolkitLib.dataset.dataset import Dataset
@@ -158,7 +159,22 @@ def test_the_command_evaluate_scores_held_out_cases(model: Path, dataset: Datase
     with (tmp_path / "scores" / "scores.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == len(held_out) * 3 * len(THRESHOLDS)
+    assert scores["unit_spacing"] is False
     assert main([*command, "--cases", "all"]) != 0  # it was trained on some of them
+
+
+def test_without_a_spacing_distances_are_in_voxels(
+    model: Path, dataset: Dataset, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    described = dataset.description.model_copy(
+        update={"spacing_known": False, "folder": str(dataset.folder.resolve())}
+    )
+    write_json(tmp_path / "dataset.json", described.model_dump(mode="json", exclude_none=True))
+    command = ["evaluate", "cmer", "--model", str(model), "--accept-licence", "--device", "cpu"]
+    command += ["--dataset", str(tmp_path / "dataset.json"), "--out", str(tmp_path / "scores")]
+    assert main(command) == 0
+    assert json.loads((tmp_path / "scores" / "scores.json").read_text())["unit_spacing"] is True
+    assert "distances are in voxels" in capsys.readouterr().err
 
 
 def test_thresholds_that_are_chosen_go_into_the_card(model: Path, dataset: Dataset, tmp_path: Path) -> None:

@@ -155,7 +155,12 @@ def cubes(folder: Path, **more: Any) -> Path:
 
 @pytest.mark.parametrize(
     ("more", "measured", "warned"),
-    [({}, True, True), ({"spacing": (1, 1, 1)}, True, False), ({"pictures": True}, False, False)],
+    [
+        ({}, True, True),
+        ({"spacing": (1, 1, 1)}, True, False),
+        ({"pictures": True}, False, False),
+        ({"spacing_known": False}, False, False),
+    ],
 )
 def test_voxels_of_one_millimetre_are_a_spacing(
     tmp_path: Path,

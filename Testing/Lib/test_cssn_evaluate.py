@@ -273,6 +273,25 @@ def test_models_are_applied_to_the_fold_that_they_left_out(
     assert read_card(first).metrics["folds"]["nsd_percent"]["mean"] == 100.0
 
 
+def test_without_a_spacing_there_is_dice_alone(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = data / "dataset.json"
+    told = json.loads(file.read_text(encoding="utf-8"))
+    told["segtoolkit"]["spacing_known"] = False
+    file.write_text(json.dumps(told), encoding="utf-8")
+    truthful = Truthful(data)
+    monkeypatch.setattr(automatic, "load", lambda *_: truthful)
+    first, out = model(tmp_path / "m0", 0), tmp_path / "out"
+    assert evaluated(out, "--dataset", str(data), "--model", str(first)) == 0
+    assert results_of(out)["dice_percent"]["mean"] == 100.0
+    assert results_of(out)["nsd_percent"]["mean"] is None
+    assert all((row["nsd"], row["reference_ml"]) == ("nan", "nan") for row in table(out / "organs.csv"))
+    assert "NaN" not in capsys.readouterr().out
+    assert main(["models", "record", str(first), str(out / "results.json"), "--as", "fold"]) == 0
+    assert read_card(first).metrics["fold"]["dice_percent"]["mean"] == 100.0
+
+
 @pytest.mark.parametrize(
     ("changes", "options", "match"),
     [

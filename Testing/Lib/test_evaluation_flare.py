@@ -96,6 +96,15 @@ def test_organs_that_references_lack_are_told_with_the_rule_that_scores_them() -
     assert notes_on_absent(score_case("a", truth, truth, SPACING, protocol), protocol) == []
 
 
+@pytest.mark.parametrize("lacks", ["distances", "spacing_known"])
+def test_what_cannot_be_measured_has_no_value(lacks: str) -> None:
+    protocol = replace(generic({"liver": 1, "spleen": 2}), both_empty=1.0, **{lacks: False})
+    liver, spleen = score_case("a", tube(1, 1, 5), tube(1, 1, 4), SPACING, protocol)
+    assert 0.5 < liver.dsc < 1 == spleen.dsc
+    assert all(np.isnan([one.nsd, one.hd95_mm, one.assd_mm]).all() for one in (liver, spleen))
+    assert np.isnan(liver.reference_ml) == np.isnan(spleen.result_ml) == (lacks == "spacing_known")
+
+
 def test_scores_are_rounded_to_four_digits_by_the_challenge_alone() -> None:
     truth, found = tube(LIVER, 2, 8), tube(LIVER, 3, 8)
     assert score(truth, found, LIVER).dsc == round(12 / 13, 4)

@@ -20,9 +20,8 @@ from SegToolkitLib.dataset.dataset import Case, read_case
 from SegToolkitLib.dataset.description import DatasetDescription
 from SegToolkitLib.errors import SegToolkitError
 from SegToolkitLib.evaluation.corruptions import CorruptionSettings, Kind, copy_seed, corrupted
-from SegToolkitLib.evaluation.overlap import overlaps
 from SegToolkitLib.evaluation.robustness import VolumeResult
-from SegToolkitLib.evaluation.scoring import OrganScore, Protocol, generic, score_case
+from SegToolkitLib.evaluation.scoring import OrganScore, generic, score_case
 from SegToolkitLib.events import Reporter
 from SegToolkitLib.methods.cooperative import typicality
 from SegToolkitLib.methods.cooperative.kept_results import KeptResults
@@ -106,7 +105,7 @@ class Scoring:
         tolerance_mm: of the NSD (native grid; what has no spacing has none); None leaves out all distances.
         small: one slice at a time.
         spacing: "described" by the data set; of each "file", which is told of where it may never have had
-            one; "none": pictures, which have no distances and volumes.
+            one; "none": there is none, so there are no distances and volumes.
     """
 
     passes: tuple[int, ...] = ()
@@ -273,34 +272,12 @@ def _scores(
     else:
         found = stack.restore(classes).voxels.astype(np.uint8)
         truth, spacing = _classes(label.voxels, candidate.classes), stack.volume.spacing
-    protocol = generic(
-        {name: number for number, name in enumerate(candidate.names, 1)}, scoring.tolerance_mm or 0
+    protocol = replace(
+        generic({name: number for number, name in enumerate(candidate.names, 1)}, scoring.tolerance_mm or 0),
+        distances=scoring.tolerance_mm is not None and scoring.grid == "native",
+        spacing_known=scoring.spacing != "none",
     )
-    known = scoring.spacing != "none"
-    if scoring.tolerance_mm is None or scoring.grid == "released" or not known:
-        return _overlaps_alone(case, truth, found, spacing, protocol, known)
     return score_case(case, truth, found, spacing[::-1], protocol)
-
-
-def _overlaps_alone(
-    case: str,
-    truth: NDArray[np.uint8],
-    found: NDArray[np.uint8],
-    spacing: Sequence[float],
-    protocol: Protocol,
-    known: bool,
-) -> list[OrganScore]:
-    """Scores without distances, which take most of the time."""
-    values = [organ.value for organ in protocol.organs]
-    counted = overlaps(truth, found, values)
-    ml = float(np.prod(spacing)) / 1000 if known else np.nan
-    nan = float("nan")
-    return [
-        OrganScore(case, organ.name, organ.value, float(dice), nan, nan, nan, float(a * ml), float(b * ml))
-        for organ, dice, a, b in zip(
-            protocol.organs, counted.dice(protocol.both_empty), counted.a, counted.b, strict=True
-        )
-    ]
 
 
 def _classes(label: NDArray[Any], classes: Mapping[int, int]) -> NDArray[np.uint8]:

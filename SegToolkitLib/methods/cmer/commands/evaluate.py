@@ -74,10 +74,13 @@ def _run(options: Namespace, reporter: Reporter) -> dict[str, object]:
     which = ",".join(dataset.ids) if options.cases == "all" else options.cases
     cases = cases_to_test(dataset, model, which, held_out, reporter=reporter)
     mapper = load(model.folder, model.card, choose_device(options.device), options.precision)
+    unit = options.unit_spacing or not dataset.description.spacing_known
+    if unit and not options.unit_spacing:
+        reporter.warning("Nobody knows the spacing of this data set: distances are in voxels, not mm.")
     how = How(
         tuple(dict.fromkeys(options.kind)),
         False if options.no_gate else None,
-        options.unit_spacing,
+        unit,
         options.resample,
         tuple(options.thresholds or THRESHOLDS),
         settings_of(options) if options.refine else None,
@@ -90,7 +93,7 @@ def _run(options: Namespace, reporter: Reporter) -> dict[str, object]:
         "model": model.card.name,
         "dataset": dataset.description.name,
         "cases": [case.id for case in cases if case.id not in scores.failures],
-        "unit_spacing": options.unit_spacing,
+        "unit_spacing": unit,
         "gate": mapper.plan.maps.gate and not options.no_gate,
         "made_with": provenance(),
     }

@@ -181,7 +181,7 @@ def _weights(model: OpenedModel) -> str:
 
 def _spacing_of(dataset: Dataset) -> Literal["described", "file", "none"]:
     """Where spacings come from: volumes of 1 x 1 x 1 mm are no pictures."""
-    if dataset.description.pictures:
+    if dataset.description.pictures or not dataset.description.spacing_known:
         return "none"
     return "described" if dataset.description.spacing else "file"
 

@@ -106,6 +106,8 @@ def _run(options: Namespace, reporter: Reporter) -> dict[str, object]:
         if not labels and options.protocol == "generic":
             labels = _values_of(pairs)
         protocol = _protocol(options, labels)
+    if dataset and not dataset.description.spacing_known:
+        protocol = replace(protocol, spacing_known=False)
     rows, unscored = score_files(pairs, protocol, reporter, options.workers)
     failures |= unscored
     count = len({pair.case for pair in pairs} | set(failures))

@@ -63,7 +63,8 @@ def _run(options: Namespace, reporter: Reporter) -> dict[str, object]:
     segmenter = automatic.load(model.folder, model.card, choose_device(options.device), options.precision)
     assert isinstance(segmenter, PdcrUafrSegmenter)
     resizes: tuple[Resize, ...] = ("first", "after") if options.resize == "both" else (options.resize,)
-    protocol = Protocol(resizes, options.size, options.absent, options.decimals, options.tolerance)
+    tolerance = options.tolerance if dataset.description.spacing_known else None
+    protocol = Protocol(resizes, options.size, options.absent, options.decimals, tolerance)
     found = evaluate(segmenter, cases, classes, protocol, reporter)
     if len(found.failures) == len(cases):
         raise_failures(found.failures, len(cases), "evaluated")
