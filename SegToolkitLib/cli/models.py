@@ -100,11 +100,16 @@ def _record(options: Namespace, reporter: Reporter) -> dict[str, object]:
 
     results = read_json(options.results)
     names = ("dataset", "folds", "cases", "protocol", "dice_percent", "nsd_percent")
-    kept = {name: results[name] for name in names if name in results}
+    kept = {name: results[name] for name in names if _has_figures(results.get(name))}
     card = read_card(options.folder)
     write_card(options.folder, card.model_copy(update={"metrics": {**card.metrics, options.name: kept}}))
     reporter.info(f"Recorded {options.name} in the card of {card.name}")
     return {"folder": str(options.folder)}
+
+
+def _has_figures(value: object) -> bool:
+    """Whether there is anything but tables of measures that nobody could take."""
+    return any(map(_has_figures, value.values())) if isinstance(value, dict) else value is not None
 
 
 COMMAND = Command("list, show, add, remove, import and export models", _add_arguments, _run)

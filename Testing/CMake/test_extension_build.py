@@ -187,7 +187,7 @@ def test_the_starter_models_are_found_in_the_installed_tree(built: ExtensionBuil
         ).stdout
 
     done = json.loads(answer("-m", "SegToolkitLib", "models", "list", "--json").splitlines()[-1])
-    assert done == {"t": "done", "outputs": {"models": [STARTER, "organs-mr-t2"]}}
+    assert done == {"t": "done", "outputs": {"models": [STARTER, "heart-cine-mr", "organs-mr-t2"]}}
     folder = answer(
         "-c",
         f"from SegToolkitLib.models.store import ModelStore; print(ModelStore().find('{STARTER}').folder)",

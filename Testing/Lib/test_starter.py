@@ -111,6 +111,29 @@ def test_the_suggested_slice_is_worse_than_most_and_confidence_follows_the_truth
         assert dice[result.next_slice] < np.median([dice[z] for z in inside]), value
 
 
+def test_the_model_of_hearts_does_what_its_card_says(real_data: Path, tmp_path: Path) -> None:
+    folder = ROOT / "Resources" / "Models" / "heart-cine-mr"
+    card = read_card(folder)
+    assert card.weights is not None
+    assert card.weights.bytes < 6e6
+    assert card.weights.dtype == "float16"
+    assert not card.licence.permissive
+    call = ["evaluate", "cooperative", "--kinds", "all", "--model", str(folder), "--accept-licence"]
+    data = [
+        "--dataset",
+        str(ROOT / "Resources" / "DataSets" / "acdc.json"),
+        "--data",
+        str(real_data / "acdc"),
+    ]
+    assert main([*call, *data, "--out", str(tmp_path / "out")]) == 0
+    found = json.loads((tmp_path / "out" / "results.json").read_text(encoding="utf-8"))["dice_percent"]
+    said = card.metrics["fold-0-8-volumes"]["dice_percent"]
+    assert set(found) == set(said) == {"heart-cine-mr, 1 pass", "heart-cine-mr, 2 passes"}
+    for variant, sets in said.items():
+        for name, dice in sets.items():
+            assert found[variant][name] == pytest.approx(dice, abs=0.5), (variant, name)
+
+
 def test_the_model_of_organs_does_what_its_card_says(real_data: Path, tmp_path: Path) -> None:
     folder = ROOT / "Resources" / "Models" / "organs-mr-t2"
     card = read_card(folder)
