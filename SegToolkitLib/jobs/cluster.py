@@ -160,7 +160,8 @@ def tasks(
     training = arguments[0] == "train"
     if folds and shards:
         raise _bad(
-            "Both folds and shards are given.", "A training has folds; segment and prepare have shards."
+            "Both folds and shards are given.",
+            "A training has folds; segment, prepare, superpixels and maps have shards.",
         )
     if folds and not training:
         raise _bad(f"{arguments[0]} has no folds.", "Divide its cases with --shards.")

@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from SegToolkitLib.cli import main
+from SegToolkitLib.dataset.description import DatasetDescription
 from SegToolkitLib.errors import SegToolkitError
 from SegToolkitLib.events import Reporter
 from SegToolkitLib.methods.alpnet.superpixel_files import pseudo_labels_of
@@ -20,7 +22,7 @@ from SegToolkitLib.methods.alpnet.superpixels import (
     volume_pseudo_labels,
     worker_pool,
 )
-from SegToolkitLib.volume import Volume
+from SegToolkitLib.volume import Volume, write_volume
 
 
 def test_present_rule_numbers_what_lies_in_the_mask_without_gaps_raw_zero_included() -> None:
@@ -154,3 +156,25 @@ def test_labels_of_a_replaced_image_are_made_again_wherever_they_lie(tmp_path: P
     pseudo_labels_of("1", volume(1), options, tmp_path, Reporter())
     found = pseudo_labels_of("1", volume(2), options, tmp_path, Reporter(), replace=False)
     assert np.array_equal(found.voxels, volume_pseudo_labels(volume(2).voxels, options))
+
+
+def test_parts_of_the_cases_make_what_one_command_makes(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = tmp_path / "data"
+    for id in (1, 2, 3):
+        write_volume(volume(id), data / f"image_{id}.nii.gz")
+    DatasetDescription(name="three", modality="MR", labels={"background": 0}).save(data / "dataset.json")
+    call = ["superpixels", "alpnet", "--dataset", str(data), "--min-size", "60", "--workers", "1"]
+    parts, made = tmp_path / "parts", []
+    # The first part comes last: the preview is of the data set's first case whoever begins.
+    for number in (3, 2, 1, 0):
+        assert main([*call, "--out", str(parts), "--shard", f"{number}/4"]) == 0
+        made.append({path.name for path in parts.glob("superpix-*.nii.gz")})
+        assert (parts / "preview.png").exists() == (number == 0)
+    assert [len(one) for one in made] == [0, 1, 2, 3]
+    assert "There are no cases for part 3/4." in capsys.readouterr().err
+    assert main([*call, "--out", str(tmp_path / "whole")]) == 0
+    assert (parts / "preview.png").read_bytes() == (tmp_path / "whole" / "preview.png").read_bytes()
+    files = {path.name: path.read_bytes() for path in (tmp_path / "whole").glob("superpix-*")}
+    assert {path.name: path.read_bytes() for path in parts.glob("superpix-*")} == files

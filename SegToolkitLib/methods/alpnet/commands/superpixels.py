@@ -8,6 +8,7 @@ from pathlib import Path
 from SegToolkitLib.events import Reporter
 from SegToolkitLib.methods.alpnet.commands.data_options import add_dataset, open_dataset
 from SegToolkitLib.methods.registry import Command
+from SegToolkitLib.sharding import add_shard
 
 
 def _add_arguments(parser: ArgumentParser) -> None:
@@ -28,6 +29,7 @@ def _add_arguments(parser: ArgumentParser) -> None:
         "--compat", action="store_true", help="number them by the authors' rule, gaps included"
     )
     parser.add_argument("--workers", type=int, help="processes (default: one a core)")
+    add_shard(parser, "cases")
 
 
 def _run(options: Namespace, reporter: Reporter) -> dict[str, object]:
@@ -44,16 +46,21 @@ def _run(options: Namespace, reporter: Reporter) -> dict[str, object]:
     preset = preset_of(presets, options.preset)
     assert isinstance(preset, AlpnetSettings)
     wanted = superpixel_settings(dataset, preset.data.model_copy(update=_given(options)))
-    preview = options.out / "preview.png"
+    cases = options.shard.of(dataset.cases)
+    if not cases:
+        reporter.info(f"There are no cases for part {options.shard}.")
+    preview = None
     with worker_pool(options.workers) as pool:
-        for done, case in enumerate(dataset.cases, start=1):
+        for done, case in enumerate(cases, start=1):
             image = read_volume(case.image)
             for one in wanted:
                 labels = pseudo_labels_of(case.id, image, one, options.out, reporter, pool)
-                if done == 1 and one is wanted[0]:
+                # Of the data set's first case: of several parts, one alone writes the picture.
+                if case.id == dataset.cases[0].id and one is wanted[0]:
+                    preview = options.out / "preview.png"
                     preview_picture(image, labels, preview)
-            reporter.progress("superpixels", done, len(dataset.cases))
-    return {"folder": str(options.out), "preview": str(preview)}
+            reporter.progress("superpixels", done, len(cases))
+    return {"folder": str(options.out), "preview": None if preview is None else str(preview)}
 
 
 def _given(options: Namespace) -> dict[str, object]:

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from SegToolkitLib.atomic import write_json
 from SegToolkitLib.cli.options import add_device, add_model, ask_in_terminal
 from SegToolkitLib.errors import SegToolkitError
 from SegToolkitLib.events import Reporter
 from SegToolkitLib.methods.cmer.commands.refinement import add_refine, settings_of, tags_by_case
 from SegToolkitLib.methods.registry import Command
-from SegToolkitLib.validation import read_json
+from SegToolkitLib.sharding import add_shard
 
 if TYPE_CHECKING:
     from SegToolkitLib.dataset.dataset import Dataset
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
     from SegToolkitLib.volume import Volume
 
 KINDS = ("cam", "gradcam", "gradcam++")
-THRESHOLDS_FILE = "thresholds.json"
 FORMATS = (".nii.gz", ".nii", ".nrrd", ".mha")
 
 
@@ -119,13 +117,14 @@ def _add_arguments(parser: ArgumentParser) -> None:
         "--tags", type=Path, metavar="FILE", help="for --refine: slices without the object stay empty (CSV)"
     )
     add_refine(parser)
+    add_shard(parser, "cases of the data set")
     add_device(parser)
 
 
 def _run(options: Namespace, reporter: Reporter) -> dict[str, object]:
     from SegToolkitLib.automatic.tested import opened_model
     from SegToolkitLib.device import choose_device
-    from SegToolkitLib.evaluation.tables import write_csv
+    from SegToolkitLib.methods.cmer.map_folder import keep_agreement, keep_thresholds
     from SegToolkitLib.methods.cmer.segment import load
 
     if bool(options.image) == (options.dataset is not None):
@@ -134,14 +133,19 @@ def _run(options: Namespace, reporter: Reporter) -> dict[str, object]:
             "Neither images nor a data set is given, or both.",
             "Give --image for each modality, or --dataset.",
         )
+    if options.image and not options.shard.is_whole:
+        raise SegToolkitError(
+            "bad-choice",
+            "--shard divides the cases of a data set, and one patient is given.",
+            "Leave --shard out, or give --dataset.",
+        )
     if options.tags is not None and not options.refine:
         reporter.warning("--tags changes nothing in maps.", "Add --refine, which turns them into masks.")
     model = opened_model(options.model, "cmer", options.accept_licence, ask_in_terminal())
     mapper = load(model.folder, model.card, choose_device(options.device), options.precision)
     refining = settings_of(options) if options.refine else None
     done: dict[str, object] = {}
-    agreeing: list[dict[str, object]] = []
-    for name, images, tags in _patients(options, mapper.plan):
+    for name, images, tags in _patients(options, mapper.plan, reporter):
         files: list[str] = []
         for number, kind in enumerate(options.kind or [mapper.plan.maps.kind]):
             plan = mapper.plan.maps.model_copy(
@@ -155,20 +159,22 @@ def _run(options: Namespace, reporter: Reporter) -> dict[str, object]:
                 progress=lambda step, total: reporter.progress("maps", step, total),
             )
             files += _write(options, name, kind, result)
-            _keep_thresholds(options.out, name, kind, result.thresholds, options.threshold)
+            cuts = result.thresholds
+            if options.threshold is not None:
+                cuts = dict.fromkeys(cuts, options.threshold)
+            keep_thresholds(options.out, name, kind, cuts)
             if number == 0:
                 _tell(reporter, name, result)
-                agreeing += _agreement(name, result)
+                keep_agreement(options.out, name, result.modality_agreement, result.seed_agreement)
                 if refining is not None:
                     files.append(_refined(options, name, images, result, refining, tags, reporter))
         done[name] = files
-    write_csv(options.out / "agreement.csv", agreeing)
     reporter.info(f"The maps lie in {options.out}")
     return {"folder": str(options.out), "files": done}
 
 
 def _patients(
-    options: Namespace, plan: ModelPlan
+    options: Namespace, plan: ModelPlan, reporter: Reporter
 ) -> Iterator[tuple[str, dict[str, Volume], list[Tag] | None]]:
     """Name, images and, where they are refined and there are some, tags."""
     from SegToolkitLib.dataset.channels import read_channels
@@ -181,7 +187,10 @@ def _patients(
         yield options.name, images, tags.get(options.name)
         return
     dataset = Dataset.open(options.dataset, options.data)
-    for id in chosen_ids(dataset, options.cases):
+    ids = options.shard.of(chosen_ids(dataset, options.cases))
+    if not ids:
+        reporter.info(f"There are no cases for part {options.shard}.")
+    for id in ids:
         case = dataset.case(id)
         images, _ = read_channels(case, plan.modalities, resample=options.resample)
         tags = tags_by_case(options.tags, {case.id: images}, dataset) if options.refine else {}
@@ -217,30 +226,6 @@ def _write(options: Namespace, name: str, kind: str, result: MapResult) -> list[
     return files
 
 
-def _keep_thresholds(
-    folder: Path, name: str, kind: str, thresholds: Mapping[str, float], given: float | None
-) -> None:
-    """Beside the maps, which carry none: ``refine`` cuts them where the model would."""
-    file = folder / THRESHOLDS_FILE
-    kept: dict[str, Any] = read_json(file) if file.is_file() else {}
-    own = {map_name: value if given is None else given for map_name, value in thresholds.items()}
-    kept.setdefault(name, {})[kind] = own
-    write_json(file, kept)
-
-
-def kept_thresholds(folder: Path, name: str, kind: str) -> dict[str, float] | None:
-    """Of the maps of a patient, by the maps' names; None where nobody has written them.
-
-    Raises:
-        SegToolkitError: the file is damaged.
-    """
-    file = folder / THRESHOLDS_FILE
-    if not file.is_file():
-        return None
-    found = read_json(file).get(name, {}).get(kind)
-    return found if isinstance(found, dict) else None
-
-
 def map_file(folder: Path, name: str, map_name: str, kind: str, ending: str) -> Path:
     """Where a map of a patient is written."""
     return folder / f"{name}_{_plain(map_name)}_{_plain(kind)}{ending}"
@@ -272,20 +257,6 @@ def _refined(
     path = options.out / f"{name}_refined{options.format}"
     write_volume(found.mask, path)
     return str(path)
-
-
-def _agreement(name: str, result: MapResult) -> list[dict[str, object]]:
-    """Rows of agreement.csv; nothing stands where nobody sees the object, or there is one network."""
-    pairs = zip(result.modality_agreement, result.seed_agreement, strict=True)
-    return [
-        {
-            "case": name,
-            "slice": k,
-            "modalities": "" if modalities is None else modalities,
-            "seeds": "" if seeds is None else seeds,
-        }
-        for k, (modalities, seeds) in enumerate(pairs)
-    ]
 
 
 def _plain(text: str) -> str:

@@ -12,11 +12,9 @@ from SegToolkitLib.events import Reporter
 from SegToolkitLib.methods.cmer.commands.maps import (
     FORMATS,
     KINDS,
-    THRESHOLDS_FILE,
     add_cases,
     chosen_ids,
     images_of,
-    kept_thresholds,
     map_file,
     named_file,
     patient_name,
@@ -105,6 +103,8 @@ def _thresholds(
     options: Namespace, id: str, maps: Mapping[str, Volume], reporter: Reporter
 ) -> float | dict[str, float] | None:
     """Where the maps are cut: as said, else where the model would."""
+    from SegToolkitLib.methods.cmer.map_folder import THRESHOLDS_FILE, kept_thresholds
+
     if options.threshold is not None:
         return float(options.threshold)
     kept = kept_thresholds(options.maps, id, options.kind)
