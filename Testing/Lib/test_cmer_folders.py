@@ -377,3 +377,10 @@ def test_a_folder_without_patients_or_task_is_told(tmp_path: Path) -> None:
         with pytest.raises(SegToolkitError) as caught:
             run("prepare", option, tmp_path, "--out", tmp_path / "new")
         assert caught.value.code == code
+
+
+def test_a_folder_of_patients_that_is_not_there_is_told(tmp_path: Path) -> None:
+    with pytest.raises(SegToolkitError) as refused:
+        read_patients(tmp_path / "BraTS")
+    assert refused.value.code == "no-folder"
+    assert refused.value.message == f"There is no folder {tmp_path / 'BraTS'}."

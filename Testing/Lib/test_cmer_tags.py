@@ -6,11 +6,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from SegToolkitLib.errors import SegToolkitError
-from SegToolkitLib.methods.cmer.tags import check_usable, counted, from_csv, from_masks, to_csv
+from SegToolkitLib.methods.cmer.tags import check_usable, counted, from_csv, from_mask, to_csv
 
 SIZES = {"a": 6, "b": 3}
 
@@ -88,12 +87,12 @@ def test_what_is_written_is_read_back(tmp_path: Path) -> None:
     assert from_csv(file, {case: len(own) for case, own in tags.items()}) == tags
 
 
-def test_masks_say_where_the_object_is() -> None:
-    mask = np.zeros((4, 3, 3), np.uint8)
-    mask[1, 2, 2], mask[2] = 4, 1
-    tags = from_masks({"a": mask, "b": np.zeros((2, 3, 3), bool)})
-    assert tags == {"a": [False, True, True, False], "b": [False, False]}
-    assert counted(tags) == (2, 4, 0)
+def test_a_mask_says_where_the_object_is_not_only_where_somebody_looked_for_it() -> None:
+    shown, left_open = [False, True, True, False], [False, True, False, True]
+    assert from_mask(shown) == [False, True, True, False]
+    assert from_mask(shown, left_open) == [False, True, True, None]
+    assert from_mask(shown, complete=False) == from_mask(shown, left_open, False) == [None, True, True, None]
+    assert counted({"a": from_mask(shown, left_open)}) == (2, 1, 1)
 
 
 @pytest.mark.parametrize(

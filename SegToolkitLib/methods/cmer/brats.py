@@ -71,8 +71,10 @@ def read_patients(
         without a mask is not.
 
     Raises:
-        SegToolkitError: "no-cases"; "no-channel", "one-modality", "same-name".
+        SegToolkitError: "no-folder", "no-cases"; "no-channel", "one-modality", "same-name".
     """
+    if not root.is_dir():
+        raise SegToolkitError("no-folder", f"There is no folder {root}.", "Check the path.")
     names = chosen(modalities, tuple(MODALITIES), "BraTS")
     folders = [one for one in (*_folders(root), *_folders(*_folders(root))) if _any_file(one)]
     found = Patients()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,9 +17,9 @@ from SegToolkitLib.dataset.slice_tags import TAGS_FILE
 from SegToolkitLib.dataset.splits import split_of
 from SegToolkitLib.errors import SegToolkitError
 from SegToolkitLib.methods.cmer.settings import DataSettings
-from SegToolkitLib.methods.cmer.tags import Tag, Tags, from_csv
-from SegToolkitLib.volume import Grid
-from SegToolkitLib.volume.slicewise import slice_axis
+from SegToolkitLib.methods.cmer.tags import Tags, from_csv
+from SegToolkitLib.volume import Grid, Volume
+from SegToolkitLib.volume.slicewise import SlicesLast, slice_axis
 
 
 @dataclass(frozen=True)
@@ -117,6 +117,12 @@ def slice_count(case: Case, modality: str | None = None) -> int:
     return int(grid.size[slice_axis(grid)])
 
 
+def slices_with(label: Volume, values: Sequence[int]) -> NDArray[np.bool_]:
+    """Which slices of a label hold one of the values, bool [Z]."""
+    upright, _ = SlicesLast().apply(label, label=True)
+    return np.asarray(np.isin(upright.voxels, values).any(axis=(1, 2)))
+
+
 def given_tags(dataset: Dataset, modality: str, file: Path | None) -> Tags:
     """Tags of a file, else those that lie in the data set's folder; none of cases that they do not name.
 
@@ -133,12 +139,3 @@ def given_tags(dataset: Dataset, modality: str, file: Path | None) -> Tags:
         return {}
     found = from_csv(path, {case.id: slice_count(case, modality) for case in dataset.cases})
     return {id: tags for id, tags in found.items() if any(tag is not None for tag in tags)}
-
-
-def tags_of(
-    id: str, given: Mapping[str, Sequence[Tag]], shown: NDArray[np.bool_] | None, slices: int
-) -> list[Tag]:
-    """Tags of a case's slices: those given, else of its mask (``shown`` [Z]), else none."""
-    if id in given:
-        return list(given[id])
-    return [None] * slices if shown is None else [bool(one) for one in shown]

@@ -16,16 +16,17 @@ from torch import Tensor
 from SegToolkitLib.dataset.cache import Arrays, Cache
 from SegToolkitLib.dataset.case_reader import CachedCase, CaseReader
 from SegToolkitLib.dataset.channels import files_of, read_channels
+from SegToolkitLib.dataset.classes import not_looked_for
 from SegToolkitLib.dataset.dataset import Case, Dataset
 from SegToolkitLib.errors import SegToolkitError
 from SegToolkitLib.events import Reporter
 from SegToolkitLib.home import home_folder
 from SegToolkitLib.methods.cmer.augment import augmented
-from SegToolkitLib.methods.cmer.cases import ignore_value, object_values, tags_of
+from SegToolkitLib.methods.cmer.cases import ignore_value, object_values
 from SegToolkitLib.methods.cmer.plan import InputPlan, Supervision
 from SegToolkitLib.methods.cmer.prepare import stacked
 from SegToolkitLib.methods.cmer.settings import CmerSettings, DataSettings
-from SegToolkitLib.methods.cmer.tags import Tag
+from SegToolkitLib.methods.cmer.tags import Tag, from_mask
 
 # Of what this module makes; another number makes it anew.
 VERSION = 2
@@ -53,6 +54,7 @@ class Scan(CachedCase):
         cache: keeps what is made.
         resample: bring modalities onto the voxels of the first.
         tags: of the slices.
+        complete: whether somebody looked for all of the object in this case.
     """
 
     case: Case
@@ -63,17 +65,19 @@ class Scan(CachedCase):
     resample: bool = False
     tags: list[Tag] = field(default_factory=list)
     ignore: int | None = None
+    complete: bool = True
 
     @cached_property
     def arrays(self) -> Arrays:
         """ "pixels", float32 [Z, M, Y, X]; "constant", bool [Z, M]; "spacing", mm along z, y, x; where
-        there is a mask, "mask", bool [Z, Y, X], and "shown", the slices that it is seen in, bool [Z]."""
+        there is a mask, "mask", bool [Z, Y, X], and "shown", the slices that it is seen in, bool [Z]; where
+        masks leave something open, also "ignored", bool [Z, Y, X], and "open", the slices with such [Z]."""
         return self.cache.get(self._key(), self._read)
 
     @property
     def mask(self) -> NDArray[np.bool_] | None:
-        """Of the object [Z, Y, X], where there is one."""
-        return self.arrays.get("mask")
+        """Of the object [Z, Y, X], where there is one that shows all of it."""
+        return self.arrays.get("mask") if self.complete else None
 
     @property
     def ignored(self) -> NDArray[np.bool_] | None:
@@ -94,11 +98,12 @@ class Scan(CachedCase):
             made["shown"] = stack.shown(label, self.values)
             if self.ignore is not None:
                 made["ignored"] = stack.label(label) == self.ignore
+                made["open"] = stack.shown(label, [self.ignore])
         return made
 
     def _key(self) -> dict[str, Any]:
         # Where no label is open, the key stays what it was before there were such labels; so with scales.
-        left_open = {} if self.ignore is None else {"ignore": self.ignore}
+        left_open = {} if self.ignore is None else {"ignore": self.ignore, "open": "slices"}
         scale = {"standardise": "volume"} if self.plan.standardise == "volume" else {}
         return {
             **left_open,
@@ -145,7 +150,16 @@ class Reader(CaseReader):
 
     def read(self, ids: Iterable[str], what: str) -> list[Scan]:
         """The scans of these cases; ``what`` they are, for the progress."""
-        return self._each(ids, what, self._scan)
+        scans = self._each(ids, what, self._scan)
+        by_masks = [scan for scan in scans if self._supervision == "tags" and scan.id not in self._tags]
+        unknown = [count for scan in by_masks if (count := scan.tags.count(None))]
+        if unknown:
+            self._reporter.warning(
+                f"{sum(unknown)} slices of {len(unknown)} {what} are left out: their masks do not show the"
+                " object, and nobody looked for all of it there.",
+                "If it is known whether they show it, tag them (--place tags=FILE).",
+            )
+        return scans
 
     def _scan(self, id: str) -> Scan:
         settings, case = self._settings, self._dataset.case(id)
@@ -157,16 +171,9 @@ class Reader(CaseReader):
             self._cache,
             settings.resample,
             ignore=self._ignore,
+            complete=not not_looked_for(self._dataset, id, self._values),
         )
-        shown = scan.arrays.get("shown")
-        if self._supervision == "masks":
-            if shown is None:
-                raise SegToolkitError(
-                    "no-mask", f"Case {id} has no mask to learn from.", "Add one, or learn from tags."
-                )
-            scan.tags.extend(bool(one) for one in shown)
-        else:
-            scan.tags.extend(tags_of(id, self._tags, shown, len(scan.arrays["pixels"])))
+        scan.tags.extend(self._tags_of(scan))
         if scan.mask is None and all(tag is None for tag in scan.tags):
             raise SegToolkitError(
                 "no-tags",
@@ -177,6 +184,25 @@ class Reader(CaseReader):
             self.checksums[f"{id} {modality}"] = self._cache.content_hash(file)
         self._note_label(case)
         return scan
+
+    def _tags_of(self, scan: Scan) -> Sequence[Tag]:
+        """Of the slices of a scan: those given, else of its mask, else none."""
+        shown = scan.arrays.get("shown")
+        if self._supervision == "masks":
+            if scan.mask is None or shown is None:
+                raise SegToolkitError(
+                    "no-mask",
+                    f"Case {scan.id} has no mask of all of the object to learn from.",
+                    "Add one, or learn from tags.",
+                )
+            # Pixels that are left open have no say; others of the same slice teach that there is nothing.
+            return from_mask(shown.tolist())
+        if scan.id in self._tags:
+            return self._tags[scan.id]
+        if shown is None:
+            return [None] * len(scan.arrays["pixels"])
+        left_open = scan.arrays.get("open")
+        return from_mask(shown.tolist(), None if left_open is None else left_open.tolist(), scan.complete)
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,7 @@ from SegToolkitLib.methods.cmer.refine import refine
 from SegToolkitLib.methods.cmer.refine_settings import RefineSettings
 from SegToolkitLib.methods.cmer.scoring import THRESHOLDS, UNIT, Assd, CaseScores, MeanStd, Sweep, both_assd
 from SegToolkitLib.methods.cmer.segment import CmerMapper, MapResult
+from SegToolkitLib.methods.cmer.tags import from_mask
 from SegToolkitLib.volume import Volume
 
 # Masks, where maps have names.
@@ -137,11 +138,13 @@ def _score(mapper: CmerMapper, case: Case, values: Sequence[int], how: How, scor
         if number == 0 and how.refining is not None:
             _score_refined(result, images, mask, said, spacing, case.id, how, scores)
         if number == 0:
-            shown = result.stack.shown(label, values)
+            left_open = [] if how.ignore is None else [how.ignore]
+            shown, unsure = (result.stack.shown(label, one).tolist() for one in (values, left_open))
+            tags = from_mask(shown, unsure)
             for name, present in result.present.items():
                 counts = scores.right.setdefault(name, [0, 0])
-                counts[0] += int((present == shown).sum())
-                counts[1] += len(shown)
+                counts[0] += sum(tag == seen for tag, seen in zip(tags, present.tolist(), strict=True))
+                counts[1] += len(tags) - tags.count(None)
 
 
 def _score_refined(

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from SegToolkitLib.dataset.channels import on_one_grid
 from SegToolkitLib.errors import SegToolkitError
+from SegToolkitLib.methods.cmer.cases import slices_with
 from SegToolkitLib.methods.cmer.normalise import volume_standardised
 from SegToolkitLib.methods.cmer.plan import InputPlan
 from SegToolkitLib.volume import Prepared, Resample, Step, Volume, check_finite, check_label, prepare
@@ -51,8 +52,7 @@ class Stack:
 
     def shown(self, label: Volume, values: Sequence[int]) -> NDArray[np.bool_]:
         """Which slices of a label, as it was drawn, hold one of the values [Z]: scaling may lose a pixel."""
-        upright, _ = SlicesLast().apply(check_label(label, self.volume), label=True)
-        return np.asarray(np.isin(upright.voxels, values).any(axis=(1, 2)))
+        return slices_with(check_label(label, self.volume), values)
 
     def restore(self, maps: NDArray[np.float32]) -> Volume:
         """Maps [Z, Y, X] on the input's grid, interpolated; 0 where there were no pixels."""

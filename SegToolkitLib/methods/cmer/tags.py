@@ -14,9 +14,7 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
-
-from numpy.typing import NDArray
+from typing import NamedTuple
 
 from SegToolkitLib.atomic import write_text
 from SegToolkitLib.dataset.dataset import case_key
@@ -87,9 +85,24 @@ def check_usable(tags: Mapping[str, Sequence[Tag]], supervision: str = "tags", u
     return counts
 
 
-def from_masks(masks: Mapping[str, NDArray[Any]]) -> Tags:
-    """Tags of masks [Z, Y, X]: a slice shows the object if it has a voxel other than 0."""
-    return {case: [bool(plane.any()) for plane in mask] for case, mask in masks.items()}
+def from_mask(
+    shown: Sequence[bool], left_open: Sequence[bool] | None = None, complete: bool = True
+) -> list[Tag]:
+    """Tags of a case's slices by its mask.
+
+    A slice without the object is tagged as such only where somebody has looked for it in all of the slice.
+
+    Args:
+        shown: whether the mask shows the object, slice by slice.
+        left_open: whether the mask leaves something open (nnU-Net's label "ignore"), slice by slice; None
+            where it never does.
+        complete: whether somebody looked for all of the object in this case.
+    """
+    unsure = [False] * len(shown) if left_open is None else left_open
+    return [
+        True if there else False if complete and not may_be else None
+        for there, may_be in zip(shown, unsure, strict=True)
+    ]
 
 
 def from_csv(file: str | os.PathLike[str], sizes: Mapping[str, int]) -> Tags:

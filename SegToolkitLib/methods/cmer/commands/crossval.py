@@ -80,6 +80,7 @@ def _score(
     dataset: Dataset, folder: Path, how: How, scores: Scores, options: Namespace, reporter: Reporter
 ) -> list[str]:
     """Score the cases that a model left out; returns those that could be."""
+    from SegToolkitLib.dataset.classes import not_looked_for
     from SegToolkitLib.device import choose_device
     from SegToolkitLib.methods.cmer.cases import ignore_value, object_values, roles_of
     from SegToolkitLib.methods.cmer.evaluate import evaluate
@@ -90,9 +91,15 @@ def _score(
     card = read_card(folder)
     data = parse(CmerSettings, card.training.settings, f"'training' of {card.name}").data
     cases = [dataset.case(id) for id in roles_of(dataset, data).held_out]
-    cases = [case for case in cases if case.label is not None]
-    mapper = load(folder, card, choose_device(options.device))
     values = object_values(dataset, data.structures)
+    masked = [case for case in cases if case.label is not None]
+    cases = [case for case in masked if not not_looked_for(dataset, case.id, values)]
+    if len(cases) < len(masked):
+        reporter.warning(
+            f"{len(masked) - len(cases)} held-out case(s) are not scored, because nobody looked for all of"
+            " the object in them."
+        )
+    mapper = load(folder, card, choose_device(options.device))
     own = replace(how, resample=data.resample, ignore=ignore_value(dataset))
     evaluate(mapper, cases, values, own, reporter, scores)
     return [case.id for case in cases if case.id not in scores.failures]

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from SegToolkitLib.errors import SegToolkitError
 from SegToolkitLib.events import Reporter
 from SegToolkitLib.methods.registry import Command
+
+if TYPE_CHECKING:
+    from SegToolkitLib.dataset.dataset import Dataset
+    from SegToolkitLib.methods.cmer.tags import Tags
 
 
 def _add_arguments(parser: ArgumentParser) -> None:
@@ -30,13 +35,9 @@ def _add_arguments(parser: ArgumentParser) -> None:
 
 
 def _run(options: Namespace, reporter: Reporter) -> dict[str, object]:
-    import numpy as np
-
     from SegToolkitLib.dataset.dataset import Dataset
-    from SegToolkitLib.methods.cmer.cases import object_values, slice_count
-    from SegToolkitLib.methods.cmer.tags import Tags, counted, from_csv, to_csv
-    from SegToolkitLib.volume import read_volume
-    from SegToolkitLib.volume.slicewise import SlicesLast
+    from SegToolkitLib.methods.cmer.cases import slice_count
+    from SegToolkitLib.methods.cmer.tags import counted, from_csv, to_csv
 
     if not options.from_masks and not options.merge:
         raise SegToolkitError(
@@ -46,13 +47,7 @@ def _run(options: Namespace, reporter: Reporter) -> dict[str, object]:
     sizes = {case.id: slice_count(case, options.modality) for case in dataset.cases}
     tags: Tags = {id: [None] * count for id, count in sizes.items()}
     if options.from_masks:
-        values = object_values(dataset, options.structure)
-        for done, case in enumerate(dataset.cases, start=1):
-            if case.label is not None:
-                upright, _ = SlicesLast().apply(read_volume(case.label, label=True), label=True)
-                shown = np.asarray(np.isin(upright.voxels, values).any(axis=(1, 2)))
-                tags[case.id] = [bool(one) for one in shown]
-            reporter.progress("reading masks", done, len(dataset.cases))
+        tags |= _of_masks(dataset, options.structure, reporter)
     for file in options.merge:
         for id, own in from_csv(file, sizes).items():
             tags[id] = [old if new is None else new for old, new in zip(tags[id], own, strict=True)]
@@ -63,6 +58,32 @@ def _run(options: Namespace, reporter: Reporter) -> dict[str, object]:
         f" {counts.not_tagged} are not tagged."
     )
     return {"file": str(options.out), **counts._asdict()}
+
+
+def _of_masks(dataset: Dataset, structures: list[str] | None, reporter: Reporter) -> Tags:
+    """Tags of the cases that have a mask."""
+    from SegToolkitLib.dataset.classes import not_looked_for
+    from SegToolkitLib.methods.cmer.cases import ignore_value, object_values, slices_with
+    from SegToolkitLib.methods.cmer.tags import from_mask
+    from SegToolkitLib.volume import read_volume
+
+    values, ignore = object_values(dataset, structures), ignore_value(dataset)
+    left_open = [] if ignore is None else [ignore]
+    tags: Tags = {}
+    for done, case in enumerate(dataset.cases, start=1):
+        if case.label is not None:
+            label = read_volume(case.label, label=True)
+            shown, unsure = (slices_with(label, one).tolist() for one in (values, left_open))
+            tags[case.id] = from_mask(shown, unsure, not not_looked_for(dataset, case.id, values))
+        reporter.progress("reading masks", done, len(dataset.cases))
+    unknown = [count for own in tags.values() if (count := own.count(None))]
+    if unknown:
+        reporter.warning(
+            f"{sum(unknown)} slices of {len(unknown)} cases are not tagged: their masks do not show the"
+            " object, and nobody looked for all of it there.",
+            "If it is known whether they show it, say so in a file (--merge FILE).",
+        )
+    return tags
 
 
 COMMAND = Command("tag slices by masks, or join files of tags", _add_arguments, _run)
