@@ -1,7 +1,9 @@
 """Arrays of .npy files, mapped into memory; the files do not stay open.
 
 A map of Python's mmap (numpy.load makes such) keeps its file open on Linux and macOS, where a process may
-open 1024 files, or 256: a few hundred arrays.
+open 1024 files, or 256: a few hundred arrays. To raise that limit would not do: a cluster or a container may
+allow no more, or 4096, which a thousand cases use up; and the whole process, such as Slicer, and all that it
+starts would get it, though select() knows no file above 1024.
 """
 
 from __future__ import annotations

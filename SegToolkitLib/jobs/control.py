@@ -214,16 +214,31 @@ def move(folder: Path, position: int) -> JobStatus:
 def watch(folder: Path, every_seconds: float = 0.5, offset: int = 0) -> Iterator[Event]:
     """Events of a run as they come, those of before first, until its process has ended.
 
+    Of the progress of before the newest is told where the process lives, and none where it has ended: whoever
+    shows how fast it goes would take the steps of hours for those of a moment.
+
+    Args:
+        folder: of the run.
+        every_seconds: how often to look.
+        offset: in bytes; events of the file's beginning are passed over.
+
     Raises:
         SegToolkitError: "no-run".
     """
+    before = True
     while True:
         alive = owner(folder) is not None
         found, offset = events(folder, offset)
-        yield from found
+        yield from _without_old_progress(found, alive) if before else found
+        before = False
         if not alive:
             return
         time.sleep(every_seconds)
+
+
+def _without_old_progress(found: list[Event], alive: bool) -> Iterator[Event]:
+    newest = next((event for event in reversed(found) if event["t"] == "progress"), None) if alive else None
+    return (event for event in found if event["t"] != "progress" or event is newest)
 
 
 def _environment() -> dict[str, str]:

@@ -18,7 +18,7 @@ from SegToolkitLib.dataset.dataset import Dataset
 from SegToolkitLib.dataset.description import DatasetDescription
 from SegToolkitLib.errors import SegToolkitError
 from SegToolkitLib.events import Reporter
-from SegToolkitLib.methods.cssn import augment, reading
+from SegToolkitLib.methods.cssn import augment, reading, scans
 from SegToolkitLib.methods.cssn.cases import organs_of, roles_of
 from SegToolkitLib.methods.cssn.data import Sampler
 from SegToolkitLib.methods.cssn.folds import published_folds
@@ -173,6 +173,37 @@ def test_images_are_cut_to_what_label_or_coarse_model_show(
             box = margin_box(low, high, whole.shape, (4.0, 4.0, 4.0), 20)
         assert np.array_equal(scan.fitted["image"], resample_array(whole[box.slices], settings.size))
         assert np.allclose(scan.fitted["voxel"], 4.0 * np.array(box.shape) / settings.size)
+
+
+def test_runs_with_other_regions_share_the_whole_volume(
+    dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[str] = []
+    original = scans.read_case
+    monkeypatch.setattr(scans, "read_case", lambda case: read.append(case.id) or original(case))
+    case, cache = dataset.case("0"), Cache(tmp_path)
+    label = dataset.read(case)[1]
+    assert label is not None
+    found = bounds_of(canonical(label).voxels)
+    regions: Any = ("label", ((1, 2, 3), (10, 11, 12)), "whole", "whole")
+    layouts = [Layout((8, 8, 8), tuple(organs_of(dataset)), margin, True) for margin in (20, 12, 12, 4)]
+    cut = [Scan(case, True, layout, cache, one) for layout, one in zip(layouts, regions, strict=True)]
+    extents = [tuple(map(tuple, one.whole["extent"].tolist())) for one in cut]
+    shape = cut[0].whole["image"].shape
+    # 4 mm voxels.
+    inner = [((n, n, n), tuple(size - 1 - n for size in shape)) for n in (3, 1)]
+    assert extents == [found, regions[1], *inner]
+    # Each is cut to its own region all the same.
+    assert len({one.fitted["image"].tobytes() for one in cut}) == 3
+    assert read == ["0"]
+
+
+def test_an_empty_label_leaves_the_whole_volume(dataset: Dataset, tmp_path: Path) -> None:
+    layout = Layout((8, 8, 8), (77,), 20, keep_whole=True)
+    scan = Scan(dataset.case("0"), True, layout, Cache(tmp_path), "label")
+    shape = scan.whole["image"].shape
+    assert not scan.whole["label"].any()
+    assert scan.whole["extent"].tolist() == [[5, 5, 5], [n - 6 for n in shape]]
 
 
 def test_a_sample_depends_on_seed_and_number_alone(dataset: Dataset, tmp_path: Path) -> None:

@@ -8,10 +8,12 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from jobs_helpers import is_there, make, own_home, until, until_state
+from SegToolkitLib.cli import main
 from SegToolkitLib.errors import SegToolkitError
 from SegToolkitLib.jobs import control
 from SegToolkitLib.jobs.event_file import events
@@ -263,6 +265,47 @@ def test_watching_ends_with_the_run(home: Path) -> None:
     folder = make(home, "a", steps=3)
     control.start(folder)
     assert [one["t"] for one in control.watch(folder, 0.05)] == ["start", *["metric"] * 3, "finished"]
+
+
+def _progress(step: int) -> dict[str, Any]:
+    return {"t": "progress", "phase": "training", "step": step, "total": 9}
+
+
+def test_of_the_progress_of_before_the_newest_is_told_and_of_an_ended_run_none(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A bar that gets all steps of a run at once takes them for the steps of a moment."""
+    folder = make(home, "a")
+    written = [_progress(1), {"t": "metric", "step": 1}, _progress(2), {"t": "warning", "text": "hot"}]
+    file = folder / "events.jsonl"
+    file.write_text("".join(json.dumps(event) + "\n" for event in written), encoding="utf-8")
+    assert list(control.watch(folder)) == [written[1], written[3]]
+    # While its process lives, all steps from now on are told as they come.
+    lives = iter([True, True, False])
+    monkeypatch.setattr(control, "owner", lambda folder: True if next(lives) else None)
+    told = []
+    for event in control.watch(folder, 0.01):
+        told.append(event)
+        if len(told) == 3:
+            with file.open("a", encoding="utf-8") as stream:
+                stream.writelines(json.dumps(_progress(step)) + "\n" for step in (3, 4))
+    assert told == [*written[1:], _progress(3), _progress(4)]
+
+
+def test_watching_a_finished_run_shows_how_it_ended_and_no_bar(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = make(home, "a", steps=3)
+    control.start(folder)
+    until_state(folder, "finished")
+    until(lambda: owner(folder) is None)
+    events_file = folder / "events.jsonl"
+    told = events_file.read_text(encoding="utf-8")
+    events_file.write_text(json.dumps(_progress(9)) + "\n" + told, encoding="utf-8")
+    assert main(["jobs", "watch", str(folder)]) == 0
+    shown = capsys.readouterr().err
+    assert "it/s" not in shown
+    assert "finished" in shown.splitlines()[-1]
 
 
 def test_a_job_of_a_folder_that_is_removed_by_hand_ends(home: Path) -> None:

@@ -27,7 +27,7 @@ from SegToolkitLib.methods.cssn.prepare import (
 )
 
 # Of what this module makes; another number makes it anew.
-VERSION = 1
+VERSION = 2
 
 # Where a case's organs are: first and last voxel (z, y, x), both included; where its label is; or anywhere.
 Region = tuple[Triple, Triple] | Literal["label", "whole"]
@@ -73,7 +73,9 @@ class Scan(CachedCase):
         """The volume in the canonical frame: "image" and, where the case is labelled, "label" [z, y, x],
         whose values are channel numbers from 1 on; "spacing", (z, y, x) in mm; "extent", the first and
         last voxel (z, y, x) of the region, both included."""
-        return self.cache.get(self._key("whole"), self._read)
+        kept = self.cache.get(self._key("whole"), self._read)
+        # Not kept: runs with other regions share the volume, which takes the room.
+        return {**kept, "extent": np.array(self._extent(kept))}
 
     @cached_property
     def fitted(self) -> Arrays:
@@ -90,8 +92,8 @@ class Scan(CachedCase):
         shape = whole["image"].shape
         box = Box.whole(shape)
         if self.region != "whole":
-            low, high = (tuple(map(int, end)) for end in whole["extent"])
-            box = margin_box(low, high, shape, whole["spacing"], self.layout.margin_mm)  # type: ignore[arg-type]
+            low, high = self._extent(whole)
+            box = margin_box(low, high, shape, whole["spacing"].tolist(), self.layout.margin_mm)
         return _cut(whole, box, self.layout.size)
 
     def _read(self) -> dict[str, NDArray[Any]]:
@@ -109,13 +111,15 @@ class Scan(CachedCase):
         made["spacing"] = np.array(spacing_of(image))
         if self.labelled and label is not None:
             made["label"] = channels_of(canonical(label).voxels, self.layout.values)
-        made["extent"] = np.array(self._extent(made))
+            # Empty where the label is: looking for it anew would take as long as reading.
+            made["bounds"] = np.array(bounds_of(made["label"]) or (), np.int64)
         return made
 
     def _extent(self, whole: Arrays) -> tuple[Triple, Triple]:
         shape = whole["image"].shape
-        if self.region == "label" and (found := bounds_of(whole["label"])):
-            return found
+        if self.region == "label" and whole["bounds"].size:
+            low, high = whole["bounds"].tolist()
+            return tuple(low), tuple(high)
         if isinstance(self.region, tuple):
             return self.region
         # All of the volume but the margin that is added to every region.
@@ -125,16 +129,16 @@ class Scan(CachedCase):
 
     def _key(self, what: str) -> dict[str, Any]:
         layout = self.layout
-        return {
+        key: dict[str, Any] = {
             "what": f"cssn {what}",
             "version": VERSION,
             "image": self.case.image,
             "label": self.case.label if self.labelled else None,
             "values": layout.values if self.labelled else None,
-            "region": self.region,
-            "margin_mm": layout.margin_mm,
-            "size": layout.size if what == "fitted" else None,
         }
+        if what == "fitted":
+            key |= {"region": self.region, "margin_mm": layout.margin_mm, "size": layout.size}
+        return key
 
 
 def channels_of(label: NDArray[Any], values: Sequence[int]) -> NDArray[np.uint8]:
