@@ -60,7 +60,13 @@ class TerminalReporter(Reporter):
             self._close()
             self._phase = phase
             self._bar = tqdm(
-                total=total, initial=0, desc=phase, file=self._stream, dynamic_ncols=True, mininterval=0.2
+                total=total,
+                # What had been done before, as of a training that goes on, says nothing of the speed.
+                initial=max(step - 1, 0),
+                desc=phase,
+                file=self._stream,
+                dynamic_ncols=True,
+                mininterval=0.2,
             )
         if values:
             self._bar.set_postfix({k: _short(v) for k, v in values.items()}, refresh=False)
