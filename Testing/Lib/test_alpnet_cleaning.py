@@ -6,7 +6,13 @@ import numpy as np
 import pytest
 import torch
 
-from SegToolkitLib.methods.alpnet.cleaning import follow_structure, growth_reach, reject_unlike, resolve
+from SegToolkitLib.methods.alpnet.cleaning import (
+    Ends,
+    follow_structure,
+    growth_reach,
+    reject_unlike,
+    resolve,
+)
 from SegToolkitLib.methods.alpnet.loss import Pooling
 from SegToolkitLib.methods.alpnet.network import build_network
 from SegToolkitLib.methods.alpnet.predictor import Predictor
@@ -66,6 +72,54 @@ def test_the_nearest_outline_decides() -> None:
     found = np.stack([square(4, 4), square(4, 4), square(14, 14), square(14, 14)])
     outlines = {0: square(4, 4), 3: square(14, 14)}
     assert np.array_equal(follow_structure(found, [0, 1, 2, 3], outlines, reach=1.5), found)
+
+
+def followed(
+    found: np.ndarray, outlines: dict[int, np.ndarray], *, sure: list[float], slice_mm: float
+) -> list[int]:
+    """Slices on which something is left; the network is as sure of each as is said."""
+    probability = np.ones(found.shape, np.float16) * np.array(sure, np.float16)[:, None, None]
+    slices = list(range(len(found)))
+    kept = follow_structure(found, slices, outlines, reach=30, ends=Ends(probability, slice_mm))
+    assert not (kept & ~found).any()
+    return [z for z in slices if kept[z].any()]
+
+
+def test_a_structure_ends_where_its_place_changes_fast() -> None:
+    moves = np.stack(
+        [square(4, 4, side=12), square(4, 5, side=12), square(4, 10, side=12), square(4, 10, side=12)]
+    )
+    sure = [0.9] * 4
+    # 11 twelfths are shared by both of the first two, which is 0.85 of them together; then 7 of 17.
+    assert followed(moves, {0: moves[0]}, sure=sure, slice_mm=7.7) == [0, 1]
+    assert followed(moves[::-1], {3: moves[0]}, sure=sure, slice_mm=7.7) == [2, 3]
+    # Thin slices are compared with one further back, thick ones may differ more.
+    assert followed(moves, {0: moves[0]}, sure=sure, slice_mm=1.0) == [0, 1, 2, 3]
+    assert followed(np.repeat(moves, 3, 0), {0: moves[0]}, sure=sure * 3, slice_mm=3.0) == list(range(6))
+    assert followed(moves, {0: moves[0]}, sure=sure, slice_mm=15.0) == [0, 1, 2, 3]
+
+
+def test_a_structure_ends_where_the_network_is_less_sure_than_on_the_outlined_slice() -> None:
+    still = np.stack([square(4, 4, side=12)] * 5)
+    sure = [0.7, 0.85, 0.9, 0.81, 0.79]
+    assert followed(still, {2: still[2]}, sure=sure, slice_mm=7.7) == [1, 2, 3]
+    # A preview may lack the outlined slice: then there is nothing to compare with.
+    probability = np.full((1, *still.shape[1:]), 0.5, np.float16)
+    ends = Ends(probability, 7.7)
+    assert follow_structure(still[:1], [3], {2: still[2]}, reach=30, ends=ends).any()
+
+
+def test_no_end_is_told_where_the_network_does_not_find_the_outline_itself() -> None:
+    found = np.stack([square(4, 4, side=12), square(12, 12, side=12)])
+    assert followed(found, {0: square(4, 5, side=12)}, sure=[0.9, 0.2], slice_mm=7.7) == [0]
+    assert followed(found, {0: square(4, 7, side=12)}, sure=[0.9, 0.2], slice_mm=7.7) == [0, 1]
+
+
+def test_between_two_outlines_a_structure_goes_on() -> None:
+    there, away = square(4, 4), square(16, 16)
+    found = np.stack([away, there, away, away, away, there, away])
+    sure = [0.9, 0.9, 0.2, 0.2, 0.2, 0.9, 0.9]
+    assert followed(found, {1: there, 5: there}, sure=sure, slice_mm=7.7) == [1, 2, 3, 4, 5]
 
 
 @pytest.mark.parametrize(

@@ -109,6 +109,7 @@ class LiveSession:
             keep_largest=request.options.keep_largest,
             reject=None if request.options.as_published else REJECT,
             follow=None if request.options.as_published else FOLLOW,
+            find_ends=not request.options.as_published,
             progress=lambda step, total: reporter.progress("segmenting", step, total),
         )
         outputs = _write(request, query, result)

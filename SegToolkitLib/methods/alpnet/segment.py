@@ -28,7 +28,7 @@ from SegToolkitLib.device import choose_device
 from SegToolkitLib.errors import SegToolkitError
 from SegToolkitLib.methods.alpnet import support
 from SegToolkitLib.methods.alpnet.checkpoints import network_from_model
-from SegToolkitLib.methods.alpnet.cleaning import follow_structure, growth_reach, reject_unlike, resolve
+from SegToolkitLib.methods.alpnet.cleaning import Ends, follow_structure, growth_reach, reject_unlike, resolve
 from SegToolkitLib.methods.alpnet.drawn import read_masks
 from SegToolkitLib.methods.alpnet.loss import Pooling
 from SegToolkitLib.methods.alpnet.network import ALPNet
@@ -216,6 +216,7 @@ class FewShotSegmenter:
         keep_outlines: bool = True,
         reject: float | None = REJECT,
         follow: float | None = FOLLOW,
+        find_ends: bool = True,
         parts: int = 3,
         progress: Progress | None = None,
     ) -> FewShotResult:
@@ -235,6 +236,8 @@ class FewShotSegmenter:
                 them; None labels whatever beats its background (the method as published).
             follow: in an outlined volume the structure has to continue from slice to slice, growing by
                 no more than this many mm per mm between slices; None looks at each slice alone.
+            find_ends: where no range is given, a structure that is followed ends where its shape or place
+                changes fast from slice to slice, or the network is less sure than on the outlined slice.
             parts: slices used of another volume that is outlined on more than these.
             progress: called with (slices done, slices in all).
 
@@ -262,8 +265,12 @@ class FewShotSegmenter:
         for index, name in enumerate(names):
             outlines = {z: mask for source in own for z, mask in source.outlines.get(name, {}).items()}
             if follow is not None and outlines:
-                reach = growth_reach(stack.prepared.volume.spacing, follow)
-                masks[index] = follow_structure(masks[index], wanted, outlines, reach)
+                spacing = stack.prepared.volume.spacing
+                ends = None
+                if find_ends and bounds[name] is None:
+                    ends = Ends(probability[index], spacing[2])
+                reach = growth_reach(spacing, follow)
+                masks[index] = follow_structure(masks[index], wanted, outlines, reach, ends)
             if keep_largest:
                 masks[index] = largest_parts(masks[index])
         labels = resolve(foreground, masks)

@@ -153,6 +153,7 @@ def _segment(
             keep_largest=job.keep_largest,
             reject=None if job.as_published else REJECT,
             follow=None if job.as_published else FOLLOW,
+            find_ends=not job.as_published,
             progress=lambda done, total: reporter.progress("segmenting", done, total),
         )
         seconds = time.monotonic() - started
