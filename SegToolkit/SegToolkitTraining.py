@@ -118,12 +118,20 @@ class SegToolkitTrainingLogic(ScriptedLoadableModuleLogic):
         return ScriptedLoadableModuleLogic.getParameterNode(self)
 
     def startTraining(
-        self, dataset, method="alpnet", preset="quick", settings=None, name=None, device=None, places=None
+        self,
+        dataset,
+        method="alpnet",
+        preset="quick",
+        settings=None,
+        name=None,
+        device=None,
+        places=None,
+        data=None,
     ):
         """Start a training; returns at once. It outlives the object returned, the scene and Slicer.
 
         Args:
-            dataset: folder of a data set (nnU-Net's raw layout).
+            dataset: folder of a data set (nnU-Net's raw layout), or a description file.
             method: name of a method.
             preset: name of one of its presets.
             settings: what differs from the preset: {"optimiser": {"steps": 100}} or {"optimiser.steps": 100}.
@@ -131,6 +139,7 @@ class SegToolkitTrainingLogic(ScriptedLoadableModuleLogic):
             device: "auto", "cpu", "cuda:0", ...; None takes the one chosen on this machine. Runs that do not
                 fit on it together wait for each other.
             places: further inputs of the method, name -> path.
+            data: folder of the data set's volumes, if they do not lie where its description says.
 
         Returns:
             The run (SegToolkitGui.training.TrainingRun.TrainingRun): ``state``, ``status``, ``error``,
@@ -141,7 +150,7 @@ class SegToolkitTrainingLogic(ScriptedLoadableModuleLogic):
         from SegToolkitGui.training.TrainingRun import TrainingRun
 
         run = TrainingRun(self.session)
-        run.prepare(dataset, method, preset, settings, name, device, places)
+        run.prepare(dataset, method, preset, settings, name, device, places, data)
         return run
 
     def start(self, plan):

@@ -330,7 +330,7 @@ class SegToolkitWeakSupervisionLogic(ScriptedLoadableModuleLogic):
         images,
         segmentation,
         folder,
-        others="background",
+        others="left",
         name="",
         modality="MR",
         resample=False,
@@ -342,8 +342,8 @@ class SegToolkitWeakSupervisionLogic(ScriptedLoadableModuleLogic):
 
         Args:
             segmentation: segmentation node, or its MRML ID.
-            others: slices that were not accepted are taken for "background", or "left" out: each run of
-                neighbouring accepted slices becomes a case of its own then, of the same patient.
+            others: slices that were not accepted are "left" out, but for those tagged as not visible (each
+                run of neighbours becomes a case of its own, of the same patient), or taken for "background".
             images, folder, name, modality, resample, keepNames, waitForCompletion, eventCallback: as for
                 :meth:`collect`.
         """

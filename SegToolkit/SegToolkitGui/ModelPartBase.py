@@ -12,6 +12,8 @@ from SegToolkitGui.Errors import UserError
 from SegToolkitGui.Part import Part
 from SegToolkitGui.run import Terms
 
+HEADING = 60  # characters; a longer heading would make the whole panel wider
+
 
 class ModelPartBase(Part):
     """The section "Model" of a panel whose session is a ModelSession; the .ui file has addModelButton."""
@@ -40,12 +42,50 @@ class ModelPartBase(Part):
 
     @staticmethod
     def title(model: dict) -> str:
-        """What a model is called."""
+        """What a model is called on its card."""
         return model["title"] or model["name"]
+
+    def named(self, model: dict) -> str:
+        """The name, "" where the title is enough; those of trainings on one data set are alike."""
+        title = self.title(model)
+        alike = [one for one in self.panel.session.listedModels() if self.title(one) == title]
+        own = model["origin"] == "user"
+        return model["name"] if model["name"] != title and (own or len(alike) > 1) else ""
+
+    def called(self, model: dict, longest: int = 0) -> str:
+        """Title and, where it is needed, name.
+
+        Args:
+            longest: characters there is room for; the title's end gives way, never the name. 0: any number.
+        """
+        title, name = self.title(model), self.named(model)
+        added = " " + _("({name})").format(name=name) if name else ""
+        room = max(12, longest - len(added))
+        if longest and len(title) > room:
+            title = title[: room - 3].rstrip(" ,;:") + "..."
+        return title + added
 
     def listed(self, model: dict) -> str:
         """A model in the list of models."""
-        return self.title(model) + ("" if model["usable"] else " " + _("(cannot be used)"))
+        return self.called(model) + ("" if model["usable"] else " " + _("(cannot be used)"))
+
+    def _showHeading(self, text: str, model: dict | None) -> None:
+        """The section's heading, with the chosen model, which can be read while the section is folded."""
+        titled = _("{section}: {model}")
+        shown = titled.format(section=text, model=self.called(model, HEADING)) if model else text
+        self.ui.modelSection.setText(shown)
+
+    def _cardText(self, model: dict) -> str:
+        """The card's text with the model's name below the title."""
+        title, _line, rest = model["text"].strip().partition("\n")
+        return "\n".join([title, _("Name: {name}").format(name=model["name"]), rest]).strip()
+
+    def _fillCombo(self, combo, models: list[dict]) -> None:
+        """List models in a box that may be narrower than their titles."""
+        combo.clear()
+        for one in models:
+            combo.addItem(self.listed(one), one["name"])
+            combo.setItemData(combo.count - 1, self.listed(one), qt.Qt.ToolTipRole)
 
     def _showTerms(self, model: dict | None, busy: bool) -> None:
         """Offer terms that are not accepted yet, where the .ui file has acceptButton."""

@@ -23,6 +23,8 @@ TOLERANCE_MM = 2.0
 MOST_VOXELS = 1 << 30
 
 NO_VALUE = float("nan")
+# Name of a structure, and its segments in the reference and in the result: None in the one that lacks it.
+Pair = tuple[str, Segment | None, Segment | None]
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,7 @@ class Compared:
     """One structure.
 
     Attributes:
-        name: in the reference.
+        name: in the reference; in the result where only that has it.
         dsc: Dice, 0..1.
         nsd: share of both surfaces within ``tolerance_mm`` of the other, 0..1.
         hd95_mm: distance that 95 % of the surfaces do not exceed; infinite if one of the two is empty.
@@ -57,10 +59,12 @@ def compare(
     tolerances: Mapping[str, float] | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> tuple[list[Compared], list[str]]:
-    """Compare the structures that both have.
+    """Compare the structures that either has.
 
-    Each structure is compared on the reference's lattice, reaching as far as either of the two does, so that
-    the one may be cropped and the other not. A result on another lattice is resampled to it.
+    What only one of the two has is missed, or made up: its Dice is 0 and its distances are infinite, so that
+    a mean over the rows does not pass it over. Each one is compared on the lattice of the reference, reaching
+    as far as either of the two does, so that the one may be cropped and the other not. A result on another
+    lattice is resampled to it.
 
     Args:
         reference, result: with named segments, which may overlap.
@@ -69,13 +73,14 @@ def compare(
         progress: hears (structures done, structures in all).
 
     Returns:
-        A row for each structure, in the order of the reference; and sentences about what has no partner.
+        A row for each structure, in the order of the reference, then those of the result alone; and sentences
+        about what has no partner.
 
     Raises:
         SegToolkitError: "nothing-in-common": no structure has a partner; "far-apart".
     """
     pairs, notes = match(reference, result)
-    if not pairs:
+    if not any(ours and theirs for _name, ours, theirs in pairs):
         raise SegToolkitError(
             "nothing-in-common",
             f"No structure of the result ({_names(result)}) is in the reference ({_names(reference)}).",
@@ -83,26 +88,31 @@ def compare(
         )
     cut_reference, cut_result = _Pieces(reference), _Pieces(result)
     rows = []
-    for number, (ours, theirs) in enumerate(pairs):
+    for number, (name, ours, theirs) in enumerate(pairs):
         if progress is not None:
             progress(number, len(pairs))
-        tolerance = (tolerances or {}).get(ours.name, tolerance_mm)
-        rows.append(_row(ours.name, cut_reference.of(ours), cut_result.of(theirs), tolerance))
+        tolerance = (tolerances or {}).get(name, tolerance_mm)
+        rows.append(_row(name, cut_reference.of(ours), cut_result.of(theirs), tolerance))
     if progress is not None:
         progress(len(pairs), len(pairs))
     return rows, notes
 
 
-def match(reference: Segmentation, result: Segmentation) -> tuple[list[tuple[Segment, Segment]], list[str]]:
-    """Segments of the same name, whatever its case, order of words and language variant ("oesophagus")."""
+def match(reference: Segmentation, result: Segmentation) -> tuple[list[Pair], list[str]]:
+    """Segments of the same name, whatever its case, order of words and language variant ("oesophagus").
+
+    Returns:
+        The pairs in the order of the reference, None for a partner that is not there, then what the result
+        alone has; and a sentence about each segment without a partner.
+    """
     theirs = {_key(segment): segment for segment in reversed(result.segments)}
-    pairs = [(ours, theirs[_key(ours)]) for ours in reference.segments if _key(ours) in theirs]
-    used = {id(segment) for pair in pairs for segment in pair}
+    pairs: list[Pair] = [(ours.name, ours, theirs.get(_key(ours))) for ours in reference.segments]
+    used = {id(segment) for _name, _ours, segment in pairs}
+    pairs += [(segment.name, None, segment) for segment in result.segments if id(segment) not in used]
     notes = [
-        f"{segment.name} is in the {where} only."
-        for where, one in (("reference", reference), ("result", result))
-        for segment in one.segments
-        if id(segment) not in used
+        f"{name} is in the {'reference' if ours else 'result'} only."
+        for name, ours, segment in pairs
+        if not (ours and segment)
     ]
     return pairs, notes
 
@@ -125,8 +135,10 @@ class _Pieces:
         self._layers = segmentation.layers or (segmentation.labels,)
         self._boxes = [find_objects(layer.voxels) for layer in self._layers]
 
-    def of(self, segment: Segment) -> Volume | None:
-        """The segment's voxels (1) in its box; None where it has none."""
+    def of(self, segment: Segment | None) -> Volume | None:
+        """The segment's voxels (1) in its box; None where it has none, or there is no segment."""
+        if segment is None:
+            return None
         number = segment.layer if len(self._layers) > 1 else 0
         boxes, layer = self._boxes[number], self._layers[number]
         box = boxes[segment.label - 1] if 0 < segment.label <= len(boxes) else None

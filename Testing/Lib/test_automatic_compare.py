@@ -98,7 +98,13 @@ def test_structures_are_paired_by_what_their_names_mean() -> None:
     ours = named(reference(), {1: "Oesophagus", 2: "My  Thing", 3: "kidney_right", 4: "only here"})
     theirs = named(reference(), {3: "Right Kidney", 1: "esophagus", 2: "my thing", 4: "only there"})
     rows, notes = compare(ours, theirs)
-    assert [(row.name, row.dsc) for row in rows] == [("Oesophagus", 1), ("My  Thing", 1), ("kidney_right", 1)]
+    paired, alone = rows[:3], rows[3:]
+    assert [(row.name, row.dsc) for row in paired] == [
+        ("Oesophagus", 1),
+        ("My  Thing", 1),
+        ("kidney_right", 1),
+    ]
+    assert [row.name for row in alone] == ["only here", "only there"]
     assert notes == ["only here is in the reference only.", "only there is in the result only."]
 
 
@@ -112,6 +118,22 @@ def test_what_one_lacks_scores_nothing_and_what_both_lack_has_no_score() -> None
     assert missed.reference_ml > 0
     assert np.isnan([nowhere.dsc, nowhere.nsd, nowhere.hd95_mm, nowhere.assd_mm]).all()
     assert (nowhere.reference_ml, nowhere.result_ml) == (0, 0)
+
+
+def test_what_has_no_partner_scores_nothing() -> None:
+    """A mean over the rows would otherwise be the better, the more organs were missed."""
+    ours = named(reference(), {1: "liver", 2: "spleen", 7: "pancreas"})
+    theirs = named(reference(), {1: "liver", 3: "right kidney", 8: "gallbladder"})
+    rows = {row.name: row for row in compare(ours, theirs)[0]}
+    assert list(rows) == ["liver", "spleen", "pancreas", "right kidney", "gallbladder"]
+    missed, made_up = rows["spleen"], rows["right kidney"]
+    for row in (missed, made_up):
+        assert (row.dsc, row.nsd, row.hd95_mm, row.assd_mm) == (0, 0, np.inf, np.inf)
+    assert missed.result_ml == made_up.reference_ml == 0
+    assert missed.reference_ml == pytest.approx((reference().voxels == 2).sum() * 4.5 / 1000)
+    assert made_up.result_ml == pytest.approx((reference().voxels == 3).sum() * 4.5 / 1000)
+    # A name without a voxel is nothing that was missed or made up.
+    assert np.isnan([rows["pancreas"].dsc, rows["gallbladder"].dsc]).all()
 
 
 def test_what_cannot_be_compared_is_said() -> None:

@@ -274,11 +274,12 @@ def test_a_result_is_compared_with_a_reference(worker: Worker, place: Path, tmp_
         "out": str(tmp_path / "rows.csv"),
     }
     answer = worker.ask("compare", **request)
-    liver, spleen, pancreas = answer["rows"]
+    liver, spleen, kidney, pancreas = answer["rows"]
     assert liver["dsc"] == pytest.approx(15 / 16)
     assert (liver["nsd"], liver["tolerance_mm"], spleen["tolerance_mm"]) == (1.0, 1.0, 0.5)
     assert spleen["nsd"] < 1
     assert liver["hd95_mm"] == pytest.approx(1.0)
+    assert (kidney["dsc"], kidney["hd95_mm"]) == (0.0, None)
     assert (pancreas["dsc"], pancreas["hd95_mm"], pancreas["result_ml"]) == (None, None, 0.0)
     assert answer["notes"] == ["right kidney is in the reference only."]
     assert (tmp_path / "rows.csv").read_text(encoding="utf-8").startswith("name,dsc,nsd,")

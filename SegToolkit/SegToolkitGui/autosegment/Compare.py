@@ -80,8 +80,9 @@ class CompareRun(SceneRun):
     """A comparison under way; signals and states are those of every run.
 
     Attributes:
-        rows: one dict for each organ that both have: "name", "dsc", "nsd", "tolerance_mm", "hd95_mm",
-            "assd_mm", "reference_ml", "result_ml"; a distance is None where one of the two has no voxel.
+        rows: one dict for each organ that either has: "name", "dsc", "nsd", "tolerance_mm", "hd95_mm",
+            "assd_mm", "reference_ml", "result_ml"; where one of the two has no voxel, "dsc" and "nsd" are 0
+            and a distance is None; where neither has one, these four are None.
         notes: sentences, such as which organs have no partner.
         tableId: MRML ID of the table; chartIds: of its charts, "agreement" and "distance".
     """

@@ -85,11 +85,34 @@ class ComparePart(Part):
         """Say how well the two agree."""
         if run is not self.panel.runner.compared or run.state != State.DONE or self.panel.parameters is None:
             return
-        scores = [row["dsc"] for row in run.rows if row["dsc"] is not None]
-        text = _("Organs compared: {count}.").format(count=len(run.rows))
-        if scores:
-            text += " " + _("Mean DSC: {mean:.3f}.").format(mean=sum(scores) / len(scores))
-        if run.notes:
-            text += " " + _("The log tells which organs have no partner.")
-        self.panel.running.showMessage(text)
+        self.panel.running.showMessage(summary(run.rows))
         self.panel.refresh()
+
+
+def summary(rows: list[dict]) -> str:
+    """How well two segmentations agree, in sentences.
+
+    An organ that only one of the two has was missed or made up. Left out, it would make the mean the better,
+    the more organs were missed; so it counts with a DSC of 0. Its distance is infinite and enters no mean.
+
+    Args:
+        rows: of a comparison (CompareRun).
+    """
+    scored = [row for row in rows if row["dsc"] is not None]
+    texts = [_("Organs compared: {count}.").format(count=len(scored))]
+    if scored:
+        mean = sum(row["dsc"] for row in scored) / len(scored)
+        texts.append(_("Mean DSC: {mean:.3f}.").format(mean=mean))
+    distances = [row["hd95_mm"] for row in scored if row["hd95_mm"] is not None]
+    if distances:
+        mean = sum(distances) / len(distances)
+        texts.append(_("Mean HD95: {mean:.1f} mm.").format(mean=mean))
+    alone = _("Only in the {where}: {names}; DSC 0, and no distance in the mean.")
+    for where, other in ((_("reference"), "result_ml"), (_("result"), "reference_ml")):
+        names = [row["name"] for row in scored if not row[other]]
+        if names:
+            texts.append(alone.format(where=where, names=", ".join(names)))
+    nowhere = [row["name"] for row in rows if row["dsc"] is None]
+    if nowhere:
+        texts.append(_("In neither, and left out: {names}.").format(names=", ".join(nowhere)))
+    return " ".join(texts)

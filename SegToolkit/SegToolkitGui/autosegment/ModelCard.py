@@ -23,6 +23,7 @@ def html(model: dict) -> str:
     if not licence["permissive"]:
         terms += " " + (_("(accepted)") if licence["accepted"] else _("(to be accepted first)"))
     rows = [
+        (_("Name"), escape(model["name"])),
         (_("Organs"), escape(", ".join(label["name"] for label in model["labels"]))),
         (_("Images"), escape(model["modality"])),
         (_("Grid"), escape(model["grid"])),

@@ -36,7 +36,7 @@ class ModelPart(ModelPartBase):
         """Fill the list, show the card."""
         ui, busy = self.ui, self.panel.runner.busy
         models = self.panel.session.listedModels()
-        shown = [(one["name"], one["title"], one["usable"]) for one in models]
+        shown = [(one["name"], self.listed(one)) for one in models]
         if shown != self._shown:
             self._shown = shown
             self._fill(models)
@@ -46,8 +46,7 @@ class ModelPart(ModelPartBase):
         ui.modelList.setCurrentRow(names.index(model["name"]) if model else -1)
         ui.modelList.setEnabled(not busy and bool(names))
         ui.addModelButton.setEnabled(not busy and not self.panel.setup.problem())
-        titled = _("2. Model: {title}").format(title=self.title(model)) if model else _("2. Model")
-        ui.modelSection.setText(titled)
+        self._showHeading(_("2. Model"), model)
         self._showCard(model, busy)
 
     def _fill(self, models: list[dict]) -> None:

@@ -35,6 +35,7 @@ class ModelPart(ModelPartBase):
     def __init__(self, panel) -> None:
         super().__init__(panel)
         self._shownNames: list[str] = []
+        self._shown: list[tuple[str, str]] = []
         self.ui.modelCombo.connect("currentIndexChanged(int)", self.onChosen)
         self.ui.asPublishedCheck.connect("toggled(bool)", self.onAsPublished)
         self._offer(_("Checkpoint of the authors' code, trained on MR..."), self.onAddMr)
@@ -42,14 +43,13 @@ class ModelPart(ModelPartBase):
 
     def refresh(self) -> None:
         """Fill the list, show the card."""
-        models = self.panel.session.models
+        models = self.panel.session.listedModels()
         names = [one["name"] for one in models]
         combo = self.ui.modelCombo
-        if names != self._shownNames:
-            self._shownNames = names
-            combo.clear()
-            for one in models:
-                combo.addItem(self.listed(one), one["name"])
+        shown = [(one["name"], self.listed(one)) for one in models]
+        if shown != self._shown:
+            self._shown, self._shownNames = shown, names
+            self._fillCombo(combo, models)
         current = self.panel.modelName()
         combo.setCurrentIndex(names.index(current) if current in names else -1)
         model = self.panel.session.model(current)
@@ -58,27 +58,26 @@ class ModelPart(ModelPartBase):
         self.ui.addModelButton.setEnabled(not busy and not self.panel.setup.problem())
         self.ui.asPublishedCheck.setChecked(self.panel.parameters.asPublished)
         self.ui.asPublishedCheck.setEnabled(not busy)
+        self._showHeading(_("Model"), model)
         if model is None:
-            self.ui.modelSection.setText(_("Model"))
             none = _("There is no few-shot model yet: add one.")
             self.ui.modelLabel.setText(self.panel.session.noModels or none)
             self.ui.modelCard.setPlainText("")
             return
-        self.ui.modelSection.setText(_("Model: {title}").format(title=self.title(model)))
         self.ui.modelLabel.setText(
             _("{modality}, {size:.0f} MB, {licence}").format(
                 modality=model["modality"], size=model["size_mb"], licence=model["licence"]["name"]
             )
         )
-        if self.ui.modelCard.plainText != model["text"].strip():
-            self.ui.modelCard.setPlainText(model["text"].strip())
+        if self.ui.modelCard.plainText != self._cardText(model):
+            self.ui.modelCard.setPlainText(self._cardText(model))
 
     def onChosen(self, index: int) -> None:
         """The person chose another model."""
         if self.panel.refreshing or not 0 <= index < len(self._shownNames):
             return
         name = self._shownNames[index]
-        self._choose(next(one for one in self.panel.session.models if one["name"] == name))
+        self._choose(next(one for one in self.panel.session.listedModels() if one["name"] == name))
 
     def onAsPublished(self, checked: bool) -> None:
         """The person chose the published method or ours."""

@@ -9,7 +9,7 @@ from slicer.i18n import tr as _
 
 from SegToolkitGui.Errors import UserError
 from SegToolkitGui.Part import Part
-from SegToolkitGui.Paths import absolute, isFolder
+from SegToolkitGui.Paths import absolute, exists, isFolder
 from SegToolkitGui.training.ProblemTable import ProblemTable
 from SegToolkitGui.training.Texts import progressText
 
@@ -26,6 +26,7 @@ class DataPart(Part):
         self.facts: dict | None = None  # of the data set: the answer of dataset_check
         self.error: UserError | None = None
         self.checked = ""  # the folder that facts or error are about
+        self._checkedVolumes = ""  # and where its volumes lie, if elsewhere
         self._check = 0  # number of the last check: what an earlier one ends with is of no use any more
         self.progress: dict = {}
         self._recent: list[str] | None = None
@@ -36,6 +37,8 @@ class DataPart(Part):
         ui.datasetCombo.connect("activated(int)", self.onTyped)
         ui.datasetCombo.lineEdit().connect("editingFinished()", self.onTyped)
         ui.browseDatasetButton.connect("clicked(bool)", panel.guarded(self.onBrowse))
+        ui.volumesFolderEdit.connect("editingFinished()", self.onVolumes)
+        ui.volumesFolderButton.connect("clicked(bool)", panel.guarded(self.onBrowseVolumes))
         ui.recheckButton.connect("clicked(bool)", panel.guarded(self.onRecheck))
         ui.cancelCheckButton.connect("clicked(bool)", panel.guarded(self.onCancel))
         ui.foldCombo.connect("currentIndexChanged(int)", self.onFold)
@@ -47,30 +50,46 @@ class DataPart(Part):
         """Whether the data set is being looked through."""
         return self.panel.session.slow.has("check")
 
-    def choose(self, folder: str) -> None:
-        """Take this folder and look through it."""
-        folder = absolute(folder)
-        self.panel.parameters.dataset = folder
+    def choose(self, folder: str, volumes: str | None = None) -> None:
+        """Take this folder and look through it.
+
+        Args:
+            folder: of the data set, or its description file.
+            volumes: folder of its volumes, "" where the description says; None keeps what was chosen, unless
+                it was chosen for another data set.
+        """
+        folder, parameters = absolute(folder), self.panel.parameters
+        if volumes is not None:
+            parameters.volumesFolder = absolute(volumes)
+        elif parameters.dataset not in ("", folder):
+            parameters.volumesFolder = ""
+        parameters.dataset = folder
         if folder:
             self.panel.session.machine.lastFolder = str(Path(folder).parent)
         self.panel.changed()
 
     def check(self) -> None:
         """Look through the folder, again if need be."""
-        folder = self.panel.parameters.dataset
+        folder, volumes = self.panel.parameters.dataset, self.panel.parameters.volumesFolder
         self.checked, self.facts, self.error, self.progress = folder, None, None, {}
+        self._checkedVolumes = volumes
         self._check += 1
         check = self._check
         if not folder:
             self.panel.session.slow.cancel("check")
             return
-        if not isFolder(folder):
-            self.panel.session.slow.cancel("check")
+        missing = "" if exists(folder) else folder
+        if not missing and volumes and not isFolder(volumes):
+            missing = volumes
+        if missing:
             self.error = UserError(
                 "no-dataset",
-                _("There is no folder {folder}.").format(folder=folder),
+                _("There is no folder {folder}.").format(folder=missing),
                 _("Choose another one."),
             )
+        # The worker looks only where the description says, which would be at the wrong volumes.
+        if missing or volumes:
+            self.panel.session.slow.cancel("check")
             return
 
         def finished(outputs, error):
@@ -106,6 +125,8 @@ class DataPart(Part):
             return _("Cases are being added to the data set.")
         if self.error is not None:
             return str(self.error)
+        if self.panel.parameters.volumesFolder:
+            return ""
         if self.facts is None:
             return _("The data set is being checked...")
         errors = self._errors()
@@ -123,8 +144,11 @@ class DataPart(Part):
     def refresh(self) -> None:
         """Bring the section in line."""
         ui, folder = self.ui, self.panel.parameters.dataset
-        if folder != self.checked and self.panel.canAsk():
+        volumes = self.panel.parameters.volumesFolder
+        if (folder, volumes) != (self.checked, self._checkedVolumes) and self.panel.canAsk():
             self.check()
+        if ui.volumesFolderEdit.text != volumes and not ui.volumesFolderEdit.hasFocus():
+            ui.volumesFolderEdit.setText(volumes)
         self._showFolder(folder)
         busy = self.checking and bool(folder)
         ui.checkFrame.setVisible(busy)
@@ -155,6 +179,8 @@ class DataPart(Part):
     def _summary(self) -> str:
         if self.error is not None:
             return str(self.error)
+        if self.panel.parameters.dataset and self.panel.parameters.volumesFolder:
+            return _("Volumes that lie elsewhere are looked through when the training begins.")
         if self.facts is None:
             return _("Checking...") if self.panel.parameters.dataset and self.checking else ""
         facts = self.facts
@@ -202,6 +228,19 @@ class DataPart(Part):
         folder = qt.QFileDialog.getExistingDirectory(None, _("Folder of a data set"), start)
         if folder:
             self.choose(folder)
+
+    def onVolumes(self) -> None:
+        """The volumes' folder was typed, or emptied."""
+        if self._free():
+            self.panel.parameters.volumesFolder = absolute(self.ui.volumesFolderEdit.text)
+            self.panel.changed()
+
+    def onBrowseVolumes(self) -> None:
+        """Ask for the volumes' folder."""
+        start = self.panel.parameters.volumesFolder or self.panel.session.machine.lastFolder
+        folder = qt.QFileDialog.getExistingDirectory(None, _("Folder of the volumes"), start)
+        if folder:
+            self.panel.parameters.volumesFolder = absolute(folder)
 
     def onRecheck(self) -> None:
         """Look once more; somebody has mended something."""

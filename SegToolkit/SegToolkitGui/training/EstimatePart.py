@@ -82,6 +82,8 @@ class EstimatePart(Part):
     def problem(self) -> str:
         """Why nothing can be estimated, "" if it can."""
         panel = self.panel
+        if panel.parameters.volumesFolder:  # the worker's verb takes no such folder
+            return _("Volumes that lie elsewhere than the data set says cannot be tried beforehand.")
         return panel.setup.problem() or panel.data.problem() or panel.plan.problem()
 
     def _mayBegin(self) -> bool:

@@ -12,6 +12,7 @@ class TrainingParameters:
     """Choices of the panel that belong to the data.
 
     dataset: folder of the data set; "" while none is chosen.
+    volumesFolder: folder of the data set's volumes; "" where its description says.
     fold: number of the fold that is left out; "" as the preset says, "all" leaves out none.
     volumes, segmentations: of the scene, to be collected into a data set.
     collectFolder, collectName, collectModality: that data set.
@@ -19,6 +20,7 @@ class TrainingParameters:
     """
 
     dataset: str = ""
+    volumesFolder: str = ""
     fold: str = ""
     volumes: list[vtkMRMLScalarVolumeNode]
     segmentations: list[vtkMRMLSegmentationNode]

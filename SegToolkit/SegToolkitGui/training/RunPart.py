@@ -82,6 +82,7 @@ class RunPart(Part):
             root=panel.session.machine.runsFolder,
             needsDataset=plan.needsDataset,
             made=madePlaces(plan.method),
+            data=panel.parameters.volumesFolder,
         )
 
     def reason(self) -> str:

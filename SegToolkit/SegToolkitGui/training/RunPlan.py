@@ -23,7 +23,7 @@ class RunPlan:
     Attributes:
         name: of the run, unique in the runs folder.
         method: name of the method.
-        dataset: folder of the data set.
+        dataset: folder of the data set, or its description file.
         settings: all settings of the method, nested.
         places: further inputs, name -> path.
         device: "auto", "cpu", "cuda:0", ...
@@ -31,6 +31,7 @@ class RunPlan:
         root: runs folder; "" is the library's own choice.
         needsDataset: whether the method trains on a data set.
         made: names of places that the run makes where they are missing.
+        data: folder of the data set's volumes; "" where its description says.
     """
 
     name: str
@@ -43,6 +44,7 @@ class RunPlan:
     root: str = ""
     needsDataset: bool = True
     made: frozenset[str] = frozenset()
+    data: str = ""
 
     def problem(self, taken: set[str]) -> str:
         """Why it cannot begin, in a sentence; "" if it can.
@@ -52,8 +54,10 @@ class RunPlan:
         """
         if not self.dataset and self.needsDataset:
             return _("Choose the folder of a data set, or collect one from the scene.")
-        if self.dataset and not isFolder(self.dataset):
-            return _("The folder {folder} is no longer there.").format(folder=self.dataset)
+        if self.dataset and not exists(self.dataset):
+            return _("{path} is no longer there.").format(path=self.dataset)
+        if self.data and not isFolder(self.data):
+            return _("The folder of the volumes, {folder}, is not there.").format(folder=self.data)
         for name, path in self.places.items():
             if name not in self.made and not exists(path):
                 return _("{name}: {path} does not exist.").format(name=name, path=path)
@@ -65,6 +69,7 @@ class RunPlan:
             "name": self.name,
             "method": self.method,
             "dataset": self.dataset or None,
+            "data": self.data or None,
             "settings": self.settings,
             "places": self.places,
             "device": self.device,

@@ -206,7 +206,7 @@ class RunsPart(Part):
             began.get("device") or "",
         )
         if began.get("dataset"):
-            panel.data.choose(str(began["dataset"]))
+            panel.data.choose(str(began["dataset"]), str(began.get("data") or ""))
         panel.running.takeName(freeName(status["name"], panel.session.jobs.names()))
         panel.ui.settingsSection.collapsed = False
         panel.running.showMessage(
@@ -250,7 +250,7 @@ class RunsPart(Part):
 
 
 def beginningOf(folder: str) -> dict:
-    """What a run began with: method, dataset, settings, places, device.
+    """What a run began with: method, dataset, data (volumes that lie elsewhere), settings, places, device.
 
     Raises:
         UserError: its files cannot be read.

@@ -65,7 +65,7 @@ class TrainingRun:
             self._session.machine.rememberDataset(plan.dataset)
         self._session.order("job_start", plan.body(), self._onStarted)
 
-    def prepare(self, dataset, method, preset, settings, name, device, places) -> None:
+    def prepare(self, dataset, method, preset, settings, name, device, places, data=None) -> None:
         """Put settings together from a preset and changes, then begin; returns at once."""
 
         def known(_outputs=None, error=None):
@@ -73,7 +73,7 @@ class TrainingRun:
                 self._end("failed", error)
                 return
             try:
-                plan = self._plan(dataset, method, preset, settings, name, device, places)
+                plan = self._plan(dataset, method, preset, settings, name, device, places, data)
             except UserError as mistake:
                 self._end("failed", mistake)
                 return
@@ -83,9 +83,10 @@ class TrainingRun:
         self._session.jobs.poll()
         self._session.askMethods(known)
 
-    def _plan(self, dataset, method, preset, settings, name, device, places) -> RunPlan:
+    def _plan(self, dataset, method, preset, settings, name, device, places, data) -> RunPlan:
         for argument, value, kind, wanted in (
             ("dataset", dataset, str | os.PathLike | None, _("the path of a folder")),
+            ("data", data, str | os.PathLike | None, _("the path of a folder")),
             ("preset", preset, str, _("a text")),
             ("name", name, str | None, _("a text")),
             ("device", device, str | None, _("a text")),
@@ -120,6 +121,7 @@ class TrainingRun:
             root=self._session.machine.runsFolder,
             needsDataset=bool(found.get("needs_dataset", True)),
             made=madePlaces(found),
+            data=absolute(str(data or "")),
         )
         problem = plan.problem(set())
         if problem:

@@ -23,8 +23,9 @@ from SegToolkitGui.scene.VolumeExport import VolumeExport
 from SegToolkitGui.weak.Images import Images, sliceAxis, sliceCount
 
 MODALITIES = ("MR", "CT")
-# What becomes of slices that were not accepted: taken for background, or not part of the case.
-OTHERS = ("background", "left")
+# What becomes of slices that were not accepted: not part of the case, or taken for background. Nobody said
+# that there is nothing in them, so a training must not learn that unless the person chooses it.
+OTHERS = ("left", "background")
 
 
 @dataclass
@@ -38,8 +39,9 @@ class CollectSettings:
         tags: slice -> whether the object is visible; None writes none.
         segmentationId: MRML ID of the masks; "" writes none.
         accepted: the slices of the masks that are right.
+        absent: the slices in which the object is said not to be visible: background, accepted or not.
         resample: bring the other images onto the voxels of the first.
-        others: what becomes of the other slices, "background" or "left" out.
+        others: what becomes of the other slices, "left" out or "background".
         keepNames: keep the patient's name.
     """
 
@@ -50,8 +52,9 @@ class CollectSettings:
     tags: dict[int, bool] | None = None
     segmentationId: str = ""
     accepted: list[int] = field(default_factory=list)
+    absent: list[int] = field(default_factory=list)
     resample: bool = False
-    others: str = "background"
+    others: str = OTHERS[0]
     keepNames: bool = False
 
     acceptLicence = False  # no model is used
@@ -64,13 +67,21 @@ class CollectSettings:
         """The accepted slices that the first image has; it may have been exchanged since."""
         return [one for one in self.accepted if one < sliceCount(self.images.node())]
 
+    def known(self) -> list[int]:
+        """The slices of the first image whose label is known."""
+        there = sliceCount(self.images.node())
+        return sorted({*self.acceptedThere(), *(one for one in self.absent if one < there)})
+
     def problem(self) -> str:
         """Why this cannot be collected, in a sentence for the person; "" if it can."""
         problem = self.images.problem()
         if problem or not self.resample:
             problem = problem or self.images.gridProblem()
         elif self.segmentationId and self.others == "left" and self.images.apart():
-            problem = _("Slices can be left out only where all images lie on the same voxels.")
+            problem = _(
+                "Slices can be left out only where all images lie on the same voxels: resample them first, or"
+                " take the other slices for background."
+            )
         if problem:
             return problem
         if self.tags is not None and not self.tags:
@@ -113,7 +124,7 @@ class CollectRun(SceneRun):
         try:
             parts = [None]
             if settings.segmentationId and settings.others == "left":
-                parts = neighbours(settings.acceptedThere())
+                parts = neighbours(settings.known())
             names = Names(settings.keepNames, namesIn(settings.folder))
             items = []
             for number, part in enumerate(parts):

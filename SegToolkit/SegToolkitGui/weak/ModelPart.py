@@ -24,21 +24,18 @@ class ModelPart(ModelPartBase):
         """Fill the list, show the card."""
         ui, busy, session = self.ui, self.panel.runner.busy, self.panel.session
         models = session.listedModels()
-        shown = [(one["name"], one["title"], one["usable"]) for one in models]
+        shown = [(one["name"], self.listed(one)) for one in models]
         if shown != self._shown:
             self._shown = shown
-            ui.modelCombo.clear()
-            for one in models:
-                ui.modelCombo.addItem(self.listed(one), one["name"])
+            self._fillCombo(ui.modelCombo, models)
         names = [one["name"] for one in models]
         model = self.panel.currentModel()
         ui.modelCombo.setCurrentIndex(names.index(model["name"]) if model else -1)
         ui.modelCombo.setEnabled(not busy and bool(names))
         ui.addModelButton.setEnabled(not busy and not self.panel.setup.problem())
-        titled = _("3. Model: {title}").format(title=self.title(model)) if model else _("3. Model")
-        ui.modelSection.setText(titled)
+        self._showHeading(_("3. Model"), model)
         ui.modelLabel.setText(self._summary(model))
-        card = model["text"].strip() if model else ""
+        card = self._cardText(model) if model else ""
         if card != self._card:
             self._card = card
             # "Show details..." opens the rest.

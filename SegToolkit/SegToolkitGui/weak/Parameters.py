@@ -24,7 +24,7 @@ class WeakParameters:
     outputSegmentation: where masks go; the last result, or None.
     dataset, datasetName, datasetModality: where this patient is collected.
     keepNames: whether names of patients go along.
-    others: what becomes of slices that were not accepted, "background" or "left".
+    others: what becomes of slices that were not accepted, "left" or "background".
     run: folder of the training that was begun here.
     """
 
@@ -48,7 +48,7 @@ class WeakParameters:
     datasetName: str = ""
     datasetModality: str = "MR"
     keepNames: bool = False
-    others: str = "background"
+    others: str = "left"
     run: str = ""
 
 

@@ -65,14 +65,15 @@ def collect(images, folder, name, modality, tags, resample, keepNames) -> Collec
 
 def masks(images, segmentation, folder, others, name, modality, resample, keepNames) -> CollectSettings:
     """Of the logic's ``exportMasks``."""
-    node = Arguments.segmentation(segmentation)
+    node, found = Arguments.segmentation(segmentation), Arguments.images(images)
     return CollectSettings(
-        images=Arguments.images(images),
+        images=found,
         folder=Arguments.folder(folder),
         name=Arguments.text(name, "name"),
         modality=Arguments.text(modality, "modality"),
         segmentationId=node.GetID(),
         accepted=Review.accepted(node),
+        absent=SliceTags.notVisible(SliceTags.read(found.node())),
         others=Arguments.text(others, "others"),
         resample=bool(resample),
         keepNames=bool(keepNames),

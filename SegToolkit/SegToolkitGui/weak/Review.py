@@ -52,9 +52,17 @@ def checkSlices(slices: Iterable[int], segmentationNode: Any) -> list[int]:
 
 def stamp(segmentationNode: Any) -> tuple:
     """Changes whenever voxels of the segmentation change."""
-    segmentation = segmentationNode.GetSegmentation()
-    images = [segmentation.GetSegment(one).GetRepresentation(BINARY) for one in segmentation.GetSegmentIDs()]
+    images = (image for _segment, image in _images(segmentationNode))
     return (segmentationNode.GetID(), *(image.GetMTime() if image is not None else 0 for image in images))
+
+
+def fits(segmentationNode: Any, volumeNode: Any) -> bool:
+    """Whether all segments lie on the volume's own voxels, and so can be counted; empty ones do."""
+    reference = _lattice(volumeNode)
+    return all(
+        LabelLayers.isEmpty(image) or LabelLayers.onSameLattice(image, reference)
+        for _segment, image in _images(segmentationNode)
+    )
 
 
 def voxels(segmentationNode: Any, volumeNode: Any) -> list[int]:
@@ -85,14 +93,23 @@ def contents(segmentationNode: Any, volumeNode: Any, slices: Iterable[int]) -> d
 
 def _masks(segmentationNode: Any, volumeNode: Any) -> Iterator[tuple[np.ndarray, tuple[int, int, int]]]:
     """Voxels [k, j, i] of each segment on the volume's own voxels, and where they begin (k, j, i)."""
-    size = Geometry.dimensions(volumeNode)
-    reference = Geometry.emptyImage(
-        Geometry.ijkToLocal(volumeNode), [value for count in size for value in (0, count - 1)]
-    )
-    segmentation = segmentationNode.GetSegmentation()
-    for segmentId in segmentation.GetSegmentIDs():
-        segment = segmentation.GetSegment(segmentId)
-        image = segment.GetRepresentation(BINARY)
+    reference = _lattice(volumeNode)
+    for segment, image in _images(segmentationNode):
         if LabelLayers.isEmpty(image) or not LabelLayers.onSameLattice(image, reference):
             continue
         yield LabelLayers.voxels(image) == segment.GetLabelValue(), image.GetExtent()[4::-2]
+
+
+def _images(segmentationNode: Any) -> Iterator[tuple[Any, Any]]:
+    """Each segment with its label image, None where it has none."""
+    segmentation = segmentationNode.GetSegmentation()
+    for segmentId in segmentation.GetSegmentIDs():
+        segment = segmentation.GetSegment(segmentId)
+        yield segment, segment.GetRepresentation(BINARY)
+
+
+def _lattice(volumeNode: Any) -> Any:
+    """An image without content on the volume's voxels, in the node's own coordinates."""
+    size = Geometry.dimensions(volumeNode)
+    extent = [value for count in size for value in (0, count - 1)]
+    return Geometry.emptyImage(Geometry.ijkToLocal(volumeNode), extent)

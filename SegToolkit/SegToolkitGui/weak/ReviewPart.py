@@ -12,12 +12,14 @@ from SegToolkitGui.Errors import UserError
 from SegToolkitGui.Part import Part
 from SegToolkitGui.scene import VolumeExport
 from SegToolkitGui.scene.NodeWatch import NodeWatch
-from SegToolkitGui.weak import Colours, Review
+from SegToolkitGui.weak import Colours, Review, SliceTags
 from SegToolkitGui.weak.CollectRun import OTHERS, CollectSettings
 
 TITLES = (_("Slice"), _("Voxels"), _("Agreement"), _("Review"))
+OTHERS_TITLES = {"left": _("Left out"), "background": _("Background")}
 ACCEPTED_COLOUR = (198, 224, 180)
 ACCEPTED = _("accepted")
+MISSED = _("You tagged the object as visible here, but the mask is empty: look at this slice.")
 
 
 class ReviewPart(Part):
@@ -41,7 +43,7 @@ class ReviewPart(Part):
             mode = qt.QHeaderView.Stretch if last else qt.QHeaderView.ResizeToContents
             table.horizontalHeader().setSectionResizeMode(column, mode)
         table.connect("itemSelectionChanged()", self.onSelected)
-        ui.othersCombo.addItems([_("Background"), _("Left out")])
+        ui.othersCombo.addItems([OTHERS_TITLES[one] for one in OTHERS])
         ui.othersCombo.connect("currentIndexChanged(int)", self.onOthers)
         for button, slot in (
             (ui.acceptSlicesButton, self.onAccept),
@@ -91,6 +93,7 @@ class ReviewPart(Part):
             modality=parameters.datasetModality,
             segmentationId=segmentation.GetID() if segmentation is not None else "",
             accepted=Review.accepted(segmentation),
+            absent=SliceTags.notVisible(self.panel.tags.tags()),
             others=parameters.others,
             resample=parameters.resample,
             keepNames=parameters.keepNames,
@@ -103,21 +106,21 @@ class ReviewPart(Part):
         ui, segmentation = self.ui, self.segmentation()
         self._watch.follow([segmentation] if self.panel.shown else [])
         counts, accepted = self.counts(), Review.accepted(segmentation)
-        self._slices = [n for n, count in enumerate(counts) if count or n in accepted]
+        visible = {number for number, tag in enumerate(self.panel.tags.tags()) if tag}
+        if counts and not any(counts) and not Review.fits(segmentation, self.panel.tags.volume()):
+            visible = set()  # its masks lie on other voxels: what is in these slices is not known
+        listed = visible.union(accepted)
+        self._slices = [n for n, count in enumerate(counts) if count or n in listed]
         facts = self.panel.facts()
         rows = []
         for number in self._slices:
             agreement = facts[number].modalities if number in facts else None
-            rows.append((number, counts[number], agreement, number in accepted))
+            missed = number in visible and not counts[number]
+            rows.append((number, counts[number], agreement, number in accepted, missed))
         if rows != self._rows:
             self._fill(rows)
         self._rows = rows
-        done = sum(one in accepted for one in self._slices)
-        ui.reviewLabel.setText(
-            _("{done} of {count} slices with a mask are accepted.").format(done=done, count=len(self._slices))
-            if self._slices
-            else self._nothing(segmentation)
-        )
+        ui.reviewLabel.setText(self._summary(rows) if any(counts) else self._nothing(segmentation))
         chosen, busy = bool(self.selected()), self.panel.running.busy
         for button, tip in (
             (ui.acceptSlicesButton, _("The mask is right in the selected slices; pressed again: not yet.")),
@@ -126,7 +129,7 @@ class ReviewPart(Part):
         ):
             button.setEnabled(chosen and not busy)
             button.setToolTip(tip if chosen else _("Select slices of the table."))
-        ui.acceptAllButton.setEnabled(bool(self._slices) and not busy)
+        ui.acceptAllButton.setEnabled(any(counts) and not busy)
         others = self.panel.parameters.others
         ui.othersCombo.setCurrentIndex(OTHERS.index(others) if others in OTHERS else 0)
         ui.othersLabel.setText(
@@ -136,14 +139,24 @@ class ReviewPart(Part):
             )
             if others != "left"
             else _(
-                "Slices that were not accepted are left out: each run of neighbouring accepted slices"
-                " becomes a case of its own, of the same patient."
+                "Slices that were not accepted are left out, but for those tagged as not visible: they are"
+                " background. Each run of neighbouring slices becomes a case of its own, of the same patient."
             )
         )
         reason = self.panel.setup.problem() or self._exportProblem()
         self.panel.running.showStart(
             ui.exportMasksButton, reason, _("Ask for a folder, and write images and accepted masks into it.")
         )
+
+    @staticmethod
+    def _summary(rows: list[tuple]) -> str:
+        """How far the review is."""
+        done = sum(row[3] for row in rows)
+        text = _("{done} of {count} slices are accepted.").format(done=done, count=len(rows))
+        missed = [str(row[0]) for row in rows if row[4] and not row[3]]
+        if missed:
+            text += " " + _("Tagged visible, but without a mask: {slices}.").format(slices=", ".join(missed))
+        return text
 
     def _nothing(self, segmentation) -> str:
         """Why no slice is listed."""
@@ -164,16 +177,18 @@ class ReviewPart(Part):
         table = self.ui.reviewTable
         if len(rows) != table.rowCount:
             table.setRowCount(len(rows))
-        for row, (number, count, agreement, done) in enumerate(rows):
+        for row, (number, count, agreement, done, missed) in enumerate(rows):
             texts = (
                 str(number),
                 str(count),
                 "" if agreement is None else f"{agreement:.2f}",
                 ACCEPTED if done else "",
             )
-            colours = (None, None, Colours.colourOf(agreement), ACCEPTED_COLOUR if done else None)
+            counted = Colours.colourOf(0.0) if missed else None
+            colours = (None, counted, Colours.colourOf(agreement), ACCEPTED_COLOUR if done else None)
             for column, (text, colour) in enumerate(zip(texts, colours, strict=True)):
                 item = qt.QTableWidgetItem(text)
+                item.setToolTip(MISSED if missed else "")
                 if column < 3:
                     item.setTextAlignment(qt.Qt.AlignRight | qt.Qt.AlignVCenter)
                 if colour is not None:
@@ -203,9 +218,9 @@ class ReviewPart(Part):
         Review.setAccepted(node, before - chosen if chosen <= before else before | chosen)
 
     def onAcceptAll(self) -> None:
-        """Accept all slices with a mask."""
-        node = self.segmentation()
-        Review.setAccepted(node, [*Review.accepted(node), *self._slices])
+        """Accept all slices with a mask; those that should have one and have none are to be looked at."""
+        node, counts = self.segmentation(), self.counts()
+        Review.setAccepted(node, [*Review.accepted(node), *(n for n in self._slices if counts[n])])
 
     def onBack(self) -> None:
         """Send the selected slices back to the tags."""

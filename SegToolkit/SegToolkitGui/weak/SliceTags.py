@@ -128,6 +128,11 @@ def fromDict(values: Mapping[int, Tag], count: int) -> list[Tag]:
     return tags
 
 
+def notVisible(tags: list[Tag]) -> list[int]:
+    """The slices in which the object is said not to be visible."""
+    return [number for number, tag in enumerate(tags) if tag is False]
+
+
 def summary(tags: list[Tag]) -> str:
     """How many slices are tagged, and what is still needed to train on them."""
     visible, absent = tags.count(True), tags.count(False)

@@ -85,6 +85,37 @@ def test_an_empty_organ_has_no_distance(panel, volume):
     assert panel.rows(panel.compareTable)[1][3] == ""  # no number, rather than an endless bar
 
 
+def test_organs_that_only_one_of_the_two_has_count_as_zero(panel, volume):
+    """The reference has liver and spleen; the one that is judged has the liver, and made up a gallbladder."""
+    import slicer
+
+    judged = reference(volume, ("Liver",))
+    segments = judged.GetSegmentation()
+    made = segments.AddEmptySegment("", "Gallbladder")
+    mask = np.zeros(data.SIZE[::-1], np.uint8)
+    mask[2:4, 2:5, 2:5] = 1
+    slicer.util.updateSegmentBinaryLabelmapFromArray(mask, judged, made, volume)
+    segments.AddEmptySegment("", "Pancreas")  # which neither has
+    panel.referenceSelector.setCurrentNode(reference(volume))
+    panel.comparedSelector.setCurrentNode(judged)
+    run = compare(panel)
+    assert run.error is None, run.error
+    scores = {row["name"]: row["dsc"] for row in run.rows}
+    assert scores == {"Liver": 1.0, "Spleen": 0.0, "Gallbladder": 0.0, "Pancreas": None}
+    told = panel.resultLabel.text()
+    for text in (
+        "Organs compared: 3.",
+        "Mean DSC: 0.333.",
+        "Mean HD95: 0.0 mm.",
+        "Only in the reference: Spleen; DSC 0",
+        "Only in the result: Gallbladder; DSC 0",
+        "no distance in the mean",
+        "In neither, and left out: Pancreas.",
+    ):
+        assert text in told
+    assert [row[:2] for row in panel.rows(panel.compareTable)][1] == ["Spleen", "0.000"]
+
+
 @pytest.mark.parametrize(
     ("what", "told"),
     [

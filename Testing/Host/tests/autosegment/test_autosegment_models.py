@@ -29,6 +29,57 @@ def test_search_leaves_models_with_all_words(panel, words, kept, hidden):
     assert hidden not in shown(panel)
 
 
+@pytest.fixture
+def twins(panel):
+    """The panel with two models of one title in the list, and one of the person's own; names of the three."""
+    models = panel.session.models
+    first = next(one for one in models if one["name"] == "abdomen")
+    twin = {**first, "name": "abdomen-later"}
+    own = {**first, "name": "own-run-3", "title": "Mine alone", "origin": "user"}
+    panel.session.models = [*models, twin, own]
+    panel.settle()
+    yield first["name"], twin["name"], own["name"]
+    panel.session.models = models
+    panel.settle()
+
+
+def test_models_of_one_title_are_told_apart_by_their_names(panel, twins):
+    listed = shown(panel)
+    for text in ("Abdomen, CT (abdomen)", "Abdomen, CT (abdomen-later)", "Abdomen, MR"):
+        assert text in listed
+    assert "Abdomen, CT" not in listed
+
+
+def test_own_models_are_listed_with_their_names(panel, twins):
+    assert "Mine alone (own-run-3)" in shown(panel)
+
+
+def test_a_model_is_found_by_its_name(panel, twins):
+    panel.modelSearch.setText("abdomen-later")
+    assert shown(panel) == ["Abdomen, CT (abdomen-later)"]
+
+
+def test_heading_and_card_tell_which_of_the_alike_is_chosen(panel, twins):
+    panel.chooseModel("abdomen-later")
+    assert panel.modelSection.text() == "2. Model: Abdomen, CT (abdomen-later)"
+    assert "abdomen-later" in panel.modelCard.toPlainText()
+
+
+def test_a_long_title_gives_way_to_the_name_in_the_heading(panel, twins):
+    long = {
+        **panel.session.model("own-run-3"),
+        "title": "Collection of the clinic: 13 structures in CT, " * 3,
+    }
+    panel.session.models = [*panel.session.models[:-1], long]
+    panel.settle()
+    panel.chooseModel("own-run-3")
+    heading = panel.modelSection.text()
+    assert heading.startswith("2. Model: Collection of the clinic: 13")
+    assert heading.endswith("... (own-run-3)")
+    assert len(heading) <= 70
+    assert f"{long['title']} (own-run-3)" in shown(panel)
+
+
 def test_nothing_found_leaves_nothing(panel):
     panel.modelSearch.setText("no such organ")
     assert shown(panel) == []

@@ -89,3 +89,25 @@ def test_an_example_without_a_slice_is_refused_in_a_sentence(panel):
     with pytest.raises(UserError, match="sliceIndex"):
         panel.logic.example(volume, segmentation)
     assert slicer.mrmlScene.GetNodeByID(volume.GetID()) is volume
+
+
+def test_few_shot_models_of_one_title_are_told_apart(panel):
+    models = panel.session.models
+    starter = models[0]
+    before = panel.modelCombo.itemText(0)
+    try:
+        panel.session.models = [*models, {**starter, "name": "later-run", "origin": "user"}]
+        panel.settle()
+        texts = [panel.modelCombo.itemText(row) for row in range(panel.modelCombo.count())]
+        assert texts == [f"{before} ({starter['name']})", f"{before} (later-run)"]
+        panel.modelCombo.setCurrentIndex(1)
+        panel.settle()
+        assert panel.modelSection.text().endswith("(later-run)")
+        assert "Name: later-run\n" in panel.modelCard.toPlainText()
+        panel.session.models = models  # the other is gone: nothing is left to be told apart
+        panel.settle()
+        assert panel.modelCombo.itemText(0) == before
+    finally:
+        panel.session.models = models
+        panel.panel.model.take(starter["name"])
+        panel.settle()

@@ -55,6 +55,38 @@ def test_a_folder_that_is_not_there_is_told_without_asking(panel, world, tmp_pat
     assert not world.asked("dataset_check")
 
 
+def volumes(panel, folder):
+    """Type the folder of the volumes."""
+    panel.volumesFolderEdit.setText(str(folder))
+    panel.volumesFolderEdit.editingFinished.emit()
+    panel.settle()
+
+
+def test_a_folder_of_volumes_that_is_not_there_is_told(panel, world, dataset, tmp_path):
+    panel.choose(dataset)
+    volumes(panel, tmp_path / "unplugged")
+    assert f"There is no folder {tmp_path / 'unplugged'}" in panel.reasonLabel.text()
+    volumes(panel, "")
+    panel.wait(panel.startButton.isEnabled, what="Start")
+    assert "40 images" in panel.datasetLabel.text()
+
+
+def test_another_data_set_has_its_volumes_in_place_again(panel, world, dataset, tmp_path):
+    from host import modal
+
+    panel.choose(dataset)
+    with modal.answering(lambda *_: str(tmp_path)):
+        panel.volumesFolderButton.click()
+    panel.settle()
+    assert panel.volumesFolderEdit.text() == str(tmp_path)
+    panel.choose(dataset)  # the same one once more
+    assert panel.volumesFolderEdit.text() == str(tmp_path)
+    other = tmp_path / "other"
+    other.mkdir()
+    panel.choose(other)
+    assert panel.volumesFolderEdit.text() == ""
+
+
 def test_what_the_worker_says_of_a_folder_is_shown(panel, world, tmp_path):
     told = {"code": "no-description", "text": "There is no dataset.json.", "hint": "Choose another folder."}
     world.set("errors", "dataset_check", told)

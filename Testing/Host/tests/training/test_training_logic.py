@@ -30,6 +30,12 @@ def test_a_run_from_a_script(hidden, world, dataset):
     assert [one["name"] for one in hidden.logic.runs()] == ["mine"]
 
 
+def test_a_script_says_where_the_volumes_lie(hidden, world, dataset, tmp_path):
+    run = hidden.logic.startTraining(dataset, data=tmp_path)
+    hidden.wait(lambda: run.folder, what="the run")
+    assert world.asked("job_start")[0]["data"] == str(tmp_path)
+
+
 def test_waiting_can_be_limited(hidden, dataset):
     run = hidden.logic.startTraining(dataset)
     run.wait(0.3)
@@ -49,6 +55,7 @@ def test_a_name_that_is_taken_gets_a_number(hidden, world, dataset):
         ({"method": "none"}, "There is no method 'none'"),
         ({"preset": "none"}, "alpnet has no preset 'none'"),
         ({"dataset": "/no/such/folder"}, "is no longer there"),
+        ({"data": "/no/such/folder"}, "is not there"),
         ({"name": "a/b"}, "cannot be used"),
     ],
 )

@@ -108,6 +108,51 @@ def test_a_run_started_by_hand_can_be_copied_too(panel, world, dataset):
     assert panel.panel.plan.values() == {"width": 9}
 
 
+@pytest.mark.parametrize("origin", ["job.json", "settings.json"])
+def test_a_copy_trains_on_volumes_that_lie_elsewhere(panel, world, tmp_path, origin):
+    description, volumes = tmp_path / "set.json", tmp_path / "volumes"
+    description.write_text("{}")
+    volumes.mkdir()
+    folder = world.runs / "one"
+    world.run("one", state="finished")
+    began = {"dataset": str(description), "data": str(volumes), "places": {}}
+    if origin == "job.json":
+        (folder / "job.json").write_text(json.dumps({"method": "other", "device": "cpu", **began}))
+        (folder / "config.json").write_text(json.dumps({"width": 9}))
+    else:
+        kept = {"method": "other", "settings": {"width": 9}, "start": began}
+        (folder / "settings.json").write_text(json.dumps(kept))
+    panel.polled()
+    panel.select("one")
+    panel.copyRunButton.click()
+    panel.settle()
+    assert panel.datasetCombo.currentText() == str(description)
+    assert panel.volumesFolderEdit.text() == str(volumes)
+    assert "looked through when the training begins" in panel.datasetLabel.text()
+    assert not panel.estimateButton.isEnabled()
+    panel.wait(panel.startButton.isEnabled, what="Start")
+    panel.startButton.click()
+    panel.wait(lambda: world.asked("job_start"), what="the start")
+    order = world.asked("job_start")[0]
+    assert (order["dataset"], order["data"]) == (str(description), str(volumes))
+    # The worker could look only where the description says, and those volumes are not the ones.
+    assert not world.asked("dataset_check")
+
+
+def test_a_copy_of_a_run_with_its_volumes_in_place_forgets_another_folder(panel, world, dataset, tmp_path):
+    folder = world.runs / "one"
+    world.run("one", state="finished")
+    (folder / "job.json").write_text(json.dumps({"method": "other", "dataset": str(dataset), "data": None}))
+    (folder / "config.json").write_text(json.dumps({"width": 9}))
+    panel.choose(dataset)
+    panel.panel.parameters.volumesFolder = str(tmp_path)
+    panel.polled()
+    panel.select("one")
+    panel.copyRunButton.click()
+    panel.settle()
+    assert panel.panel.running.plan().body()["data"] is None
+
+
 @pytest.mark.parametrize("damage", ["nothing there", "another method"])
 def test_a_run_that_cannot_be_copied_says_why(panel, world, damage):
     world.run("one", state="finished")

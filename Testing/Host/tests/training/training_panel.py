@@ -162,7 +162,8 @@ def fresh(panel: Panel, command: list[str] | None) -> None:
     part.estimate.result, part.estimate._key = None, ""
     part.estimate._timer.setInterval(200)
     part.running.message, part.running._named, part.running.starting = "", False, False
-    part.data.checked, part.data.facts, part.data.error = "", None, None
+    part.data.checked = part.data._checkedVolumes = ""
+    part.data.facts, part.data.error = None, None
     panel.runNameEdit.setText("")
     panel.settle()
 
@@ -176,6 +177,6 @@ def _emptyScene(panel: Panel) -> None:
     if parameters is None or any(slicer.util.getNodesByClass(kind) for kind in kinds):
         panel.application.closeScene()
         return
-    for name in ("dataset", "fold", "collectFolder", "collectName"):
+    for name in ("dataset", "volumesFolder", "fold", "collectFolder", "collectName"):
         setattr(parameters, name, "")
     parameters.collectModality, parameters.keepNames = "MR", False

@@ -177,6 +177,15 @@ def test_maps_are_found_again_in_a_saved_scene(panel, mapped, tmp_path):
     assert panel.column(panel.tagTable, 2) == rows
 
 
+def test_models_trained_on_one_data_set_are_told_apart(panel, images):
+    texts = [panel.modelCombo.itemText(row) for row in range(panel.modelCombo.count())]
+    alike = "Made up (FLAIR, T1c)"
+    assert {f"{alike} (balls)", f"{alike} (one-seed)", "Made up (T2, ADC)"} <= set(texts)
+    assert panel.modelSection.text() == f"3. Model: {alike} (balls)"
+    panel.modelCard.collapsed = False
+    assert "Name: balls" in panel.modelCard.toPlainText()
+
+
 def test_a_model_with_one_seed_says_so(panel, images):
     panel.chooseModel("one-seed")
     run = panel.press(panel.applyButton)

@@ -117,6 +117,41 @@ def test_slices_are_accepted_and_taken_back(panel, masked):
     assert panel.logic.accepted(node) == rows
 
 
+def test_visible_slices_that_the_mask_misses_are_listed(panel, masked):
+    """What was tagged visible and has no mask is what a person has to look at first."""
+    rows = [int(one) for one in panel.column(panel.reviewTable, 0)]
+    missed, absent = sorted(set(range(12)) - set(rows))[:2]
+    panel.logic.setTags(masked["FLAIR"], {missed: True, absent: False, rows[0]: True})
+    panel.settle()
+    assert [int(one) for one in panel.column(panel.reviewTable, 0)] == sorted([*rows, missed])
+    row = sorted([*rows, missed]).index(missed)
+    assert panel.column(panel.reviewTable, 1)[row] == "0"
+    assert "the mask is empty" in panel.reviewTable.item(row, 1).toolTip()
+    assert f"Tagged visible, but without a mask: {missed}." in panel.reviewLabel.text()
+    panel.acceptAllButton.click()  # which nobody has looked at
+    panel.settle()
+    assert panel.logic.accepted(panel.parameters.outputSegmentation) == rows
+    panel.select(panel.reviewTable, row)
+    panel.settle()
+    panel.acceptSlicesButton.click()
+    panel.settle()
+    assert missed in panel.logic.accepted(panel.parameters.outputSegmentation)
+    assert "without a mask" not in panel.reviewLabel.text()
+
+
+def test_visible_slices_are_listed_though_all_of_the_mask_was_erased(panel, masked):
+    node = panel.parameters.outputSegmentation
+    panel.logic.setTags(masked["FLAIR"], {4: True, 6: False})
+    nothing = np.zeros_like(data.organMask("large organ"), np.uint8)
+    segmentId = node.GetSegmentation().GetNthSegmentID(0)
+    slicer.util.updateSegmentBinaryLabelmapFromArray(nothing, node, segmentId, masked["FLAIR"])
+    panel.application.processEvents(0.2)
+    panel.settle()
+    assert panel.column(panel.reviewTable, 0) == ["4"]
+    assert "has no mask on the voxels" in panel.reviewLabel.text()
+    assert not panel.acceptAllButton.isEnabled()
+
+
 def test_slices_are_sent_back_to_the_tags(panel, masked):
     panel.logic.setTags(masked["FLAIR"], {4: True, 5: True})
     panel.acceptAllButton.click()
@@ -193,6 +228,28 @@ def test_accepted_slices_become_a_data_set(panel, masked, tmp_path, others):
     assert np.array_equal(parts[1] > 0, truth[7:8])
     image = sitk.ReadImage(str(next((tmp_path / "masks" / "imagesTr").glob("*_0000.nii.gz"))))
     assert image.GetSize()[:2] == data.SIZE[:2]
+
+
+def test_only_what_is_known_is_taught_unless_the_person_wants_more(panel, masked, tmp_path):
+    """Slices that were not accepted are no background, but those that are tagged as not visible are."""
+    node = panel.parameters.outputSegmentation
+    panel.logic.setTags(masked["FLAIR"], {5: False, 6: True, 10: False})
+    panel.logic.accept(node, [3, 4])
+    panel.settle()
+    assert panel.othersCombo.currentText() == "Left out"
+    panel.panel.review.export(str(tmp_path / "panel"))
+    panel.over(panel.runner.run)
+    assert panel.runner.run.error is None, panel.runner.run.error
+    panel.logic.exportMasks(masked, node, tmp_path / "script")
+    truth = data.organMask("large organ")
+    for name in ("panel", "script"):
+        labels = [sitk.ReadImage(str(file)) for file in (tmp_path / name / "labelsTr").iterdir()]
+        parts = {len(one): one > 0 for one in map(sitk.GetArrayFromImage, labels)}
+        assert sorted(parts) == [1, 3]  # slices 3 to 5, and 10
+        assert np.array_equal(parts[3][:2], truth[3:5])
+        assert not parts[3][2].any()
+        assert truth[5].any()
+        assert not parts[1].any()
 
 
 def test_ranges_of_neighbours():

@@ -213,8 +213,10 @@ def test_a_segmentation_of_other_voxels_is_not_asked_for_again(panel, mapped):
     other = data.outline(data.makeVolume("other", kind="oblique"))[0]
     other.SetName("outlines")
     panel.maskSelector.setCurrentNode(other)
+    panel.logic.setTags(mapped["FLAIR"], {3: True})  # whether something is outlined there is not known
     panel.settle()
     assert panel.reviewLabel.text() == "outlines has no mask on the voxels of anna FLAIR."
+    assert panel.reviewTable.rowCount() == 0
 
 
 def test_a_mask_that_a_script_changes_is_counted_anew(panel, easy):
