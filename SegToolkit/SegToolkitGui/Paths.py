@@ -97,14 +97,15 @@ def removeFolder(path: Path | str, patience: float = 0.3) -> bool:
 
     Args:
         path: The folder; one that does not exist is no error.
-        patience: Seconds to try again for: Windows keeps the files of a process that was just killed.
+        patience: Seconds to try again for: a process that was just killed may have made a last file
+            meanwhile, and Windows keeps its files for a moment.
     """
     deadline = time.monotonic() + patience
     while True:
         shutil.rmtree(str(path), ignore_errors=True)
         if not Path(path).exists():
             return True
-        if os.name != "nt" or time.monotonic() > deadline:
+        if time.monotonic() > deadline:
             return False
         time.sleep(0.02)
 

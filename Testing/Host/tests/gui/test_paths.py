@@ -69,6 +69,24 @@ def test_a_session_folder_is_new_private_and_removable(application) -> None:
     assert Paths.removeFolder(first)
 
 
+def test_a_folder_goes_also_when_a_dying_process_makes_one_more_file(tmp_path, monkeypatch) -> None:
+    folder = tmp_path / "result"
+    folder.mkdir()
+    remove = Paths.shutil.rmtree
+
+    def interrupted(path, ignore_errors=False):
+        monkeypatch.setattr(Paths.shutil, "rmtree", remove)  # the next attempt meets no one
+
+    monkeypatch.setattr(Paths.shutil, "rmtree", interrupted)
+    assert Paths.removeFolder(folder)
+    assert not folder.exists()
+
+
+def test_a_folder_that_stays_is_given_up_after_a_moment(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(Paths.shutil, "rmtree", lambda path, ignore_errors: None)
+    assert not Paths.removeFolder(tmp_path, patience=0.05)
+
+
 def test_folders_of_a_crashed_application_are_removed_and_others_stay(application) -> None:
     ended = subprocess.Popen([sys.executable, "-c", ""])
     ended.wait()
