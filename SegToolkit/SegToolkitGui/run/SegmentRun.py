@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import ClassVar
 
+import qt
 from slicer.i18n import tr as _
 
 from SegToolkitGui import Paths
@@ -19,6 +20,9 @@ from SegToolkitGui.scene import Placement
 from SegToolkitGui.scene.ResultImport import OutputChoice, ResultImport
 from SegToolkitGui.scene.SequenceFrames import currentFrame
 from SegToolkitGui.scene.ValueMap import ValueMapImport
+
+# After a result, its folder is looked for once more.
+LATER_MS = 1000
 
 
 class SegmentRun(SceneRun):
@@ -84,6 +88,8 @@ class SegmentRun(SceneRun):
             yield from self._imported(volumeId, outputs)
         finally:
             Paths.removeFolder(folder)
+            # A worker that is being killed may make the folder once more, for a file that it was writing.
+            qt.QTimer.singleShot(LATER_MS, lambda: Paths.removeFolder(folder, patience=0))
 
     def _frameOf(self, volumeId: str) -> int | None:
         """The frame to segment, from 0: the one that is shown; None for a volume of no sequence."""

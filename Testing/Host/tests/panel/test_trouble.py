@@ -37,7 +37,8 @@ def test_cancel_in_mid_run_leaves_nothing_and_the_next_run_works(panel, patient)
     assert "Cancelled" in panel.resultLabel.text()
     panel.wait(lambda: not processExists(pid), 5, "the worker's end")
     assert segmentations() == before
-    assert list((panel.session.folder / "results").iterdir()) == []
+    results = panel.session.folder / "results"
+    panel.wait(lambda: not list(results.iterdir()), 5, "an empty folder of results")
     assert panel.apply().state.value == "done", panel.told()
 
 
